@@ -1,0 +1,182 @@
+"""The ports: what an engine gives. Each is small, and each has one contract suite that every engine passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from airless.core.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as the engine hands it out: raw, and leased to this consumer.
+
+    `receipt` names the lease. `id` is the id the engine knows it by, which the wire's own overrides.
+    """
+
+    topic: str
+    body: bytes
+    id: str
+    receipt: str
+    attempt: int = 0
+    ordering_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a delivery ends: done, or again after `delay_s`; `charge` counts the attempt."""
+
+    delivery: Delivery
+    again: bool = False
+    delay_s: float = 0.0
+    charge: bool = True
+
+    @classmethod
+    def done(cls, delivery: Delivery) -> Settlement:
+        return cls(delivery)
+
+    @classmethod
+    def retry(cls, delivery: Delivery, delay_s: float = 0.0, *, charge: bool = True) -> Settlement:
+        return cls(delivery, again=True, delay_s=delay_s, charge=charge)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits on a topic: messages that can be had now, that are delayed, that are leased; `weight` sums all three."""
+
+    ready: int
+    delayed: int
+    leased: int
+    weight: int
+
+    @property
+    def messages(self) -> int:
+        return self.ready + self.delayed + self.leased
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """State as it was loaded: opaque version, opaque bytes."""
+
+    version: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StateWrite:
+    """A compare-and-set: `expected` is the version it must be at, None where it must not exist yet."""
+
+    key: str
+    data: bytes
+    expected: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The end of an invocation, as one thing: all of it happens, once, or nothing does."""
+
+    put: Mapping[str, bytes] = field(default_factory=dict)
+    state: Sequence[StateWrite] = ()
+    publish: Sequence[Message] = ()
+    settle: Sequence[Settlement] = ()
+    delete: Sequence[str] = ()
+
+
+class Queue(Protocol):
+    """Topics. At least once; nothing is gone before it is settled as done.
+
+    A message published with the id of one that is still waiting on the topic is that message: the second is ignored.
+    Higher priority first, then by the time from which a message can be had, then as published. While a message with
+    an ordering key is leased, others of that key go to the same consumer only, in order. A consumer is one opened
+    engine.
+    """
+
+    async def publish_many(self, messages: Sequence[Message]) -> None:
+        """Durable when it returns: all of them or, on an error, none."""
+        ...
+
+    async def receive(
+        self,
+        topic: str,
+        *,
+        limit: int,
+        lease_s: float,
+        wait_s: float = 0.0,
+        keys: Sequence[str] | None = None,
+    ) -> list[Delivery]:
+        """Up to `limit` messages, leased for `lease_s`; an empty list if none came in `wait_s`.
+
+        `keys` asks for these ordering keys alone. It is a hint: engines that can't select deliver what comes.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """End leases. Raises LeaseLost, with nothing applied, where one of them is no longer ours."""
+        ...
+
+    async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
+        """Hold the leases until `lease_s` from now. Raises LeaseLost."""
+        ...
+
+    async def depth(self, topic: str) -> Depth:
+        """What waits on a topic (exact on the embedded engines, an estimate elsewhere)."""
+        ...
+
+
+class State(Protocol):
+    """Small documents changed by compare-and-set only."""
+
+    async def load(self, key: str) -> Versioned | None: ...
+
+    async def commit(self, write: StateWrite) -> str:
+        """The new version. Raises Conflict where `expected` is not the version it is at."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        """The keys that start with a prefix, in order."""
+        ...
+
+
+class Objects(Protocol):
+    """Blobs by name."""
+
+    async def put(self, name: str, data: bytes) -> None: ...
+
+    async def put_if_absent(self, name: str, data: bytes) -> bool:
+        """False, and nothing written, where the name is taken."""
+        ...
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Names that are not there are no error. An empty name deletes nothing."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        """The names that start with a prefix, in order."""
+        ...
+
+
+class Engine(Protocol):
+    """What the user already pays for, behind one URL. Opening it makes a consumer; whoever opens it closes it."""
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def objects(self) -> Objects: ...
+
+    async def commit(self, commit: Commit) -> tuple[str, ...]:
+        """Apply a commit; the new versions of `commit.state`, in its order.
+
+        Raises Conflict, LeaseLost or StorageFull with nothing applied (engines without transactions: with nothing
+        applied that a replay would not apply again to the same effect).
+        """
+        ...
+
+    async def aclose(self) -> None: ...
