@@ -1,17 +1,18 @@
-"""A request: what is to be fetched, and what is to be done with the answer."""
+"""A request: what is to be fetched, and what is to be done with the answer; and many links as one value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 
 class Request:
     """One fetch to come. `callback` is the name of a method of the spider (a bound method gives its name).
 
-    `url` is absolute, in the URL standard's serialisation, without a fragment. `depth` counts links from the seeds,
-    `redirects` the hops that led here, `attempt` the failed tries before this one (0 on the first). `meta` is JSON
-    and travels to the callback as ``response.meta``. A mutable class with slots: the hot path makes one a page.
+    `url` is absolute, in the URL standard's serialisation, without a fragment. `depth` counts links from the
+    seeds, `redirects` the hops that led here, `attempt` the failed tries before this one (0 on the first).
+    `meta` is JSON and travels to the callback as ``response.meta``. A mutable class with slots: the hot path
+    makes one a page.
     """
 
     __slots__ = (
@@ -43,9 +44,7 @@ class Request:
         dont_filter: bool = False,
     ) -> None:
         self.url = url
-        self.callback: str | None = (
-            callback if callback is None or isinstance(callback, str) else callback.__name__
-        )
+        self.callback = callback_name(callback)
         self.method = method
         self.headers: dict[str, str] | None = dict(headers) if headers else None
         self.body: bytes | None = body.encode() if isinstance(body, str) else body
@@ -60,3 +59,56 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.url}>"
+
+
+class Follow:
+    """Many links, yielded as one object, so that the crawl deduplicates before any Request is made.
+
+    `urls` are absolute, in the URL standard's serialisation, without fragments; the rest holds for each of
+    them. Iterating gives the Requests.
+    """
+
+    __slots__ = ("callback", "headers", "meta", "priority", "urls")
+
+    def __init__(
+        self,
+        urls: Iterable[str],
+        *,
+        callback: str | Callable[..., Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.urls = list(urls)
+        self.callback = callback_name(callback)
+        self.meta: dict[str, Any] | None = dict(meta) if meta else None
+        self.priority = priority
+        self.headers: dict[str, str] | None = dict(headers) if headers else None
+
+    def __iter__(self) -> Iterator[Request]:
+        return map(self.request, self.urls)
+
+    def request(self, url: str) -> Request:
+        """The Request for one of the links."""
+        return Request(
+            url, callback=self.callback, meta=self.meta, priority=self.priority, headers=self.headers
+        )
+
+    def __len__(self) -> int:
+        return len(self.urls)
+
+    def __repr__(self) -> str:
+        return f"<Follow {len(self.urls)} links>"
+
+
+def callback_name(callback: str | Callable[..., Any] | None) -> str | None:
+    """The name under which a callback travels: a request outlives the process that made it.
+
+    Raises TypeError where the callback has no name.
+    """
+    if callback is None or isinstance(callback, str):
+        return callback
+    name = getattr(callback, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f"a callback is a method of the spider or its name, not {callback!r}")
+    return name

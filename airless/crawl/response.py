@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+import mimetypes
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from selectolax.lexbor import LexborHTMLParser
+
+from airless.crawl import charset, links
+from airless.crawl.forms import Form, find_form
 from airless.crawl.headers import Headers
-from airless.crawl.request import Request
+from airless.crawl.links import Link, LinkExtractor
+from airless.crawl.request import Follow, Request
+from airless.crawl.selectors import Page, Selector, SelectorList
+from airless.crawl.settings import Links
+from airless.crawl.urls import canonical, join
+
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_LINK_OPTIONS = Links()
+
+# MIME Sniffing §7.1, the patterns for text/html, for the answers that name no type.
+_LOOKS_LIKE_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*<"
+    rb"(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--)[ >]",
+    re.IGNORECASE,
+)
 
 
 class Response:
-    """One answer. `body` is decompressed; `wire_bytes` counts it as it came; `address` is the IP connected to."""
+    """One answer. Nothing is decoded or parsed before it is asked for, and then once.
+
+    `url` is the one that was fetched, `body` is decompressed; `wire_bytes` counts it as it came; `address`
+    is the IP connected to; `fetched_at` are seconds since the epoch. `link_options` say which references of
+    the page are links where the callback doesn't.
+    """
+
+    __slots__ = (
+        "_encoding",
+        "_page",
+        "_text",
+        "address",
+        "body",
+        "elapsed_s",
+        "fetched_at",
+        "headers",
+        "link_options",
+        "request",
+        "status",
+        "url",
+        "wire_bytes",
+    )
 
     def __init__(
         self,
@@ -20,6 +66,8 @@ class Response:
         elapsed_s: float = 0.0,
         wire_bytes: int = 0,
         address: str | None = None,
+        fetched_at: float = 0.0,
+        link_options: Links = _LINK_OPTIONS,
     ) -> None:
         self.url = url
         self.status = status
@@ -29,3 +77,220 @@ class Response:
         self.elapsed_s = elapsed_s
         self.wire_bytes = wire_bytes
         self.address = address
+        self.fetched_at = fetched_at
+        self.link_options = link_options
+        self._encoding: str | None = None
+        self._text: str | None = None
+        self._page: Page | None = None
+
+    @classmethod
+    def from_bytes(
+        cls,
+        url: str,
+        body: bytes,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        request: Request | None = None,
+        **fields: Any,
+    ) -> Response:
+        """A response from recorded bytes, for tests. The content type is text/html if no header names one."""
+        recorded = Headers((headers or {}).items())
+        if "content-type" not in recorded:
+            recorded = Headers([*recorded.items_list(), ("content-type", "text/html")])
+        return cls(url, status, recorded, body, request=request or Request(url), **fields)
+
+    @classmethod
+    def from_file(cls, path: str | Path, url: str | None = None, **fields: Any) -> Response:
+        """A response from a recorded file; its suffix gives the content type. `url` is where it was.
+
+        Raises OSError where it can't be read.
+        """
+        file = Path(path)
+        headers = dict(fields.pop("headers", None) or {})
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["content-type"] = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        return cls.from_bytes(url or file.resolve().as_uri(), file.read_bytes(), headers=headers, **fields)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the request carried."""
+        if self.request.meta is None:
+            self.request.meta = {}
+        return self.request.meta
+
+    @property
+    def depth(self) -> int:
+        """Links from the seeds."""
+        return self.request.depth
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters; empty where the server named none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_html(self) -> bool:
+        """Whether this is a page: by its content type or, where there is none, by how it begins."""
+        kind = self.content_type
+        return kind in _HTML if kind else _LOOKS_LIKE_HTML.match(self.body) is not None
+
+    @property
+    def encoding(self) -> str:
+        """The body's encoding, by its name in the Encoding standard, as HTML's sniffing finds it."""
+        if self._encoding is None:
+            self._encoding = charset.detect(self.body, self.headers.get("content-type"))
+        return self._encoding
+
+    @property
+    def text(self) -> str:
+        """The body as text; what can't be decoded is U+FFFD."""
+        if self._text is None:
+            self._text, self._encoding = charset.decode(self.body, self.headers.get("content-type"))
+        return self._text
+
+    def json(self) -> Any:
+        """The body as JSON (RFC 8259). Raises ValueError, naming the URL, where it isn't."""
+        body = self.body.removeprefix(b"\xef\xbb\xbf")
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"{self.url} is not JSON: {error}") from error
+
+    @property
+    def tree(self) -> LexborHTMLParser:
+        """The document, parsed as HTML whatever its type is."""
+        return self._document.tree
+
+    @property
+    def _document(self) -> Page:
+        if self._page is None:
+            body, self._encoding = charset.to_utf8(self.body, self.headers.get("content-type"))
+            self._page = Page(LexborHTMLParser(body))
+        return self._page
+
+    def css(self, query: str) -> SelectorList:
+        """What a CSS selector matches; see `Selector.css` for ``::text`` and ``::attr(name)``.
+
+        Raises ValueError where the query is no CSS.
+        """
+        return self._document.root.css(query)
+
+    def xpath(self, query: str, **variables: Any) -> SelectorList:
+        """What an XPath 1.0 expression gives. Needs ``airless[xpath]``; raises as `Selector.xpath` does."""
+        return self._document.root.xpath(query, **variables)
+
+    @property
+    def title(self) -> str | None:
+        """The document's title (HTML §3.1.5), its white space collapsed; None where there is none."""
+        found = self.tree.css_first("title:not(svg title)")
+        return (" ".join(found.text().split()) or None) if found is not None else None
+
+    @property
+    def base_url(self) -> str:
+        """What the page's relative references are relative to."""
+        return links.base_url(self.tree, self.url)
+
+    @property
+    def canonical(self) -> str | None:
+        """The address that the page names as its canonical one: a hint (RFC 6596)."""
+        return links.canonical_link(self.tree if self.is_html else None, self.headers, self.url)
+
+    def urljoin(self, reference: str) -> str | None:
+        """The absolute address, without a fragment; None where it isn't an http(s) URL."""
+        return join(self.base_url if self.is_html else self.url, reference)
+
+    def links(self, css: str | None = None, **options: Any) -> list[Link]:
+        """The links of the page, each once, in its order; none where this isn't HTML.
+
+        `css` keeps those inside of what it matches; `options` are those of `LinkExtractor` (``allow``,
+        ``deny``…).
+        """
+        if not self.is_html:
+            return []
+        if not options:
+            return links.page_links(self.tree, self.url, self.link_options, css=css, headers=self.headers)
+        if css is not None:
+            options["restrict_css"] = css
+        return LinkExtractor(**options).extract(self.tree, self.url, self.link_options, headers=self.headers)
+
+    def follow(
+        self,
+        link: str | Link | Selector,
+        callback: str | Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> Request:
+        """A request for one link: a reference, a `Link`, or a selector of an element, an attribute or a text.
+
+        `options` are those of `Request`. Raises ValueError where it doesn't lead to an http(s) URL.
+        """
+        reference = _reference(link)
+        url = self.urljoin(reference)
+        if url is None:
+            raise ValueError(f"{reference!r} on {self.url} is not an http(s) URL")
+        return Request(url, callback=callback, **options)
+
+    def follow_all(
+        self,
+        urls: Iterable[str | Link | Selector] | None = None,
+        *,
+        css: str | None = None,
+        callback: str | Callable[..., Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Follow:
+        """Many links as one object to yield: without arguments all links of the page.
+
+        `urls` are taken as `follow` takes one, but what leads to no http(s) URL is left out; `css` and
+        `options` choose among the page's links as `links` does.
+        """
+        found: Iterable[str]
+        if urls is not None:
+            if css is not None or options:
+                raise ValueError("follow_all takes either urls or what chooses links, not both")
+            joined = (self.urljoin(_reference(link)) for link in urls)
+            found = dict.fromkeys(url for url in joined if url is not None)
+        elif css is not None or options:
+            found = (link.url for link in self.links(css, **options))
+        else:
+            found = self._urls() if self.is_html else ()
+        return Follow(found, callback=callback, meta=meta, priority=priority, headers=headers)
+
+    def _urls(self) -> list[str]:
+        return links.page_urls(self.tree, self.url, self.link_options, headers=self.headers)
+
+    def form(
+        self, css: str | None = None, *, name: str | None = None, id: str | None = None, index: int = 0
+    ) -> Form:
+        """One form of the page: the `index`-th of those that match. Raises ValueError where there is none."""
+        return find_form(
+            self.tree,
+            page_url=canonical(self.url) or self.url,
+            base_url=self.base_url,
+            encoding=self.encoding,
+            css=css,
+            name=name,
+            id=id,
+            index=index,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.url}>"
+
+
+def _reference(link: str | Link | Selector) -> str:
+    if isinstance(link, str):
+        return link
+    if isinstance(link, Link):
+        return link.url
+    if not isinstance(link, Selector):
+        raise TypeError(f"follow takes a URL, a Link or a selector, not {type(link).__name__}")
+    if link.node is None:
+        return link.get()
+    attributes = link.attrib
+    for attribute in ("href", "src"):
+        if attribute in attributes:
+            return attributes[attribute]
+    raise ValueError(f"<{link.node.tag}> has neither href nor src to follow")

@@ -1,0 +1,134 @@
+"""``airless run``: an operator on the messages of a topic, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+
+import click
+
+from airless.cli.send import DEFAULT_ENGINE
+from airless.core.config import Config
+from airless.core.errors import ConfigError
+from airless.core.outcome import Again, Dead, Done, Ended
+from airless.core.targets import load_target
+from airless.engines import open_engine
+from airless.local.loop import run_operator
+from airless.operators.operator import Operator
+
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("target", metavar="MODULE:OPERATOR", envvar="OPERATOR_IMPORT")
+@click.option("--topic", metavar="TOPIC", help="The topic to work on; by default named for the class: Greet
+on greet.") @click.option(
+    "--engine", default=DEFAULT_ENGINE, show_default=True, envvar="AIRLESS_ENGINE", metavar="URL", help="Where from."
+)
+@click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Messages at
+once.") @click.option("--until-idle", is_flag=True, help="End when no message waits any more, now or later.")
+@click.pass_context def run(
+    ctx: click.Context, target: str, topic: str | None, engine: str, concurrency: int, until_idle: bool
+) -> None:
+    """Run an operator on the messages of a topic, and the error operator beside it. One line a message.
+
+    The first Ctrl-C ends it when what runs is finished; the second at once. Nothing is lost either way.
+
+    \b
+    Exit codes:
+      0    stopped, or idle with every message done
+      1    a fault; with --until-idle also if a message was given up
+      2    a wrong option or setting
+      130  interrupted before it was idle, or twice
+
+    \b
+    Examples:
+      airless run greet.py:Greet
+      airless run shop.operators:Import --topic imports --concurrency 64
+      airless run greet.py --until-idle
+      airless run airless.operators:RedirectOperator --topic redirect
+    """
+    config = Config.from_env(os.environ)
+    logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s")
+    kind = load_target(target, Operator)
+    try:
+        operator = kind()
+    except TypeError as error:
+        raise ConfigError(f"{target} can't be made without arguments: {error}") from error
+    name = topic or default_topic(kind)
+    counts, interrupted = asyncio.run(_run(engine, name, operator, config, concurrency, until_idle))
+    click.echo(", ".join(f"{count:,} {end}" for end, count in sorted(counts.items())) or "no messages")
+    if until_idle and interrupted:
+        ctx.exit(_INTERRUPTED)
+    if until_idle and counts.get("dead"):
+        ctx.exit(1)
+
+
+def default_topic(kind: type[Operator]) -> str:
+    """The class's name in kebab case, without "Operator" at its end: ``SendMailOperator`` works on ``send-mail``."""
+    name = re.sub(r"(?<=.)Operator$", "", kind.__name__)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+
+def line(end: Ended) -> str:
+    """A message's end as one line."""
+    head = f"{time.strftime('%H:%M:%S')} {{}} {end.delivery.topic} {end.delivery.id} {end.elapsed_s * 1000:.0f} ms"
+    match end.outcome:
+        case Done(effects):
+            published = f", {len(effects.publish):,} published" if effects.publish else ""
+            return head.format("done") + published
+        case Again(delay_s, charge, reason):
+            word = "again" if charge else "back"
+            return head.format(word) + f", in {delay_s:.1f} s: {_one_line(reason)}"
+        case Dead(error):
+            return head.format("dead") + f": {_one_line(error)}"
+    return head.format("lost")
+
+
+def _one_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+async def _run(
+    url: str, topic: str, operator: Operator, config: Config, concurrency: int, until_idle: bool
+) -> tuple[dict[str, int], bool]:
+    stop = asyncio.Event()
+    async with aclosing(await open_engine(url)) as engine:
+        with _stopped_by_signals(stop):
+            counts = await run_operator(
+                engine,
+                topic,
+                operator,
+                config=config,
+                concurrency=concurrency,
+                stop=stop,
+                until_idle=until_idle,
+                observe=lambda end: click.echo(line(end)),
+            )
+    return counts, stop.is_set()
+
+
+@contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set `stop`; a second one interrupts."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def stop_or_interrupt() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop_or_interrupt)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

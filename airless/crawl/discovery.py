@@ -1,0 +1,148 @@
+"""What becomes of a URL that was found: its shard, whether it is new, and whether it may be crawled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from airless.crawl.request import Follow, Request
+from airless.crawl.scope import Scope
+from airless.crawl.settings import Settings
+from airless.crawl.shard import Layout, Shard
+from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
+from airless.crawl.urls import canonical, dedup_key, fingerprint, split_origin, trap
+
+# A skipped-for-depth URL is remembered under another fingerprint: found again nearer to a seed, it is crawled.
+_CUT = 0x9E37_79B9_7F4A_7C15
+
+_RECENT = 20_000
+
+
+class Discovery:
+    """Takes what pages yield to the shards that own it. Counts each new URL as discovered, and why it is skipped.
+
+    `owned` gives the shard of an index where this process owns it, else None: then the owner is sent the request and
+    decides. A URL is marked as seen in the very commit that publishes it.
+    """
+
+    def __init__(
+        self, settings: Settings, scope: Scope, layout: Layout, owned: Callable[[int], Shard | None]
+    ) -> None:
+        self._dedup = settings.dedup
+        self._traps = settings.traps
+        self._max_depth = settings.limits.depth
+        self._scope = scope
+        self._layout = layout
+        self._owned = owned
+        self._recent: set[str] = set()
+        self._older: set[str] = set()
+
+    def follow(self, shard: Shard, parent: Request, follow: Follow) -> None:
+        """Offer a page's links in bulk: no Request is made for what is known already."""
+        depth = _depth_below(parent)
+        for url in follow.urls:
+            if self._known(url):
+                continue
+            request = follow.request(url)
+            request.depth = depth
+            request.referrer = parent.url
+            self._route(shard, request)
+
+    def request(self, shard: Shard, parent: Request, request: Request) -> None:
+        """Offer one request that a callback yielded for the page of `parent`."""
+        url = canonical(request.url)
+        if url is None:
+            shard.counts.discovered += 1
+            shard.counts.skip("invalid_url")
+            shard.dirty = True
+            return
+        request.url = url
+        request.depth = _depth_below(parent)
+        request.referrer = parent.url
+        self._route(shard, request)
+
+    def redirect(self, shard: Shard, request: Request) -> None:
+        """Offer the next hop of a redirect; it keeps the depth and the referrer of the first."""
+        self._route(shard, request)
+
+    def admit(self, shard: Shard, requests: Iterable[Request]) -> None:
+        """Take what was sent to this shard for its decision."""
+        for request in requests:
+            self._admit(shard, request, self._fingerprint(request))
+
+    def shard_of(self, request: Request) -> int:
+        return self._layout.shard_of(host_key(request.url), self._fingerprint(request))
+
+    def _route(self, shard: Shard, request: Request) -> None:
+        mark = self._fingerprint(request)
+        reason = None if request.dont_filter else self._refuse(request)
+        if reason is not None:
+            self._skip(shard, request, mark, reason)
+            return
+        index = self._layout.shard_of(host_key(request.url), mark)
+        owner = shard if index == shard.index else self._owned(index)
+        if owner is None:
+            shard.send_foreign(index, request)
+        else:
+            self._admit(owner, request, mark)
+
+    def _admit(self, shard: Shard, request: Request, mark: int) -> None:
+        counts = shard.counts
+        if request.dont_filter:
+            counts.discovered += 1
+        elif self._max_depth is not None and request.depth > self._max_depth:
+            self._skip(shard, request, mark ^ _CUT, "depth")
+            return
+        elif not shard.see(mark):
+            return
+        elif self._max_depth is not None and mark ^ _CUT in shard.seen:
+            counts.skip("depth", -1)
+        else:
+            counts.discovered += 1
+        if request.seed and not request.redirects:
+            counts.seeds += 1
+        shard.send(request)
+
+    def _refuse(self, request: Request) -> str | None:
+        if not request.seed and not self._scope.allows(request.url):
+            return "offsite"
+        return trap(request.url, request.depth, self._traps)
+
+    def _skip(self, shard: Shard, request: Request, mark: int, reason: str) -> None:
+        if shard.see(mark):
+            shard.counts.discovered += 1
+            shard.counts.skip(reason)
+            if request.seed and not request.redirects:
+                shard.counts.seeds += 1
+
+    def _fingerprint(self, request: Request) -> int:
+        key = request.url if "?" not in request.url else dedup_key(request.url, self._dedup)
+        if request.method == "GET" and request.body is None:
+            return fingerprint(key)
+        return fingerprint(key, request.method, request.body)
+
+    def _known(self, url: str) -> bool:
+        """Whether the very same spelling was offered a short while ago; a bounded memory of most repeats."""
+        if self._max_depth is not None:
+            return False
+        if url in self._recent or url in self._older:
+            return True
+        if len(self._recent) >= _RECENT:
+            self._older, self._recent = self._recent, set()
+        self._recent.add(url)
+        return False
+
+
+def _depth_below(parent: Request) -> int:
+    """Links are one deeper than their page; what a sitemap lists stands beside the seeds."""
+    return parent.depth if parent.callback in SITEMAP_CALLBACKS else parent.depth + 1
+
+
+@lru_cache(maxsize=65_536)
+def _key(scheme: str, host: str, port: int) -> str:
+    return host if (scheme, port) in {("http", 80), ("https", 443)} else f"{host}:{port}"
+
+
+def host_key(url: str) -> str:
+    """What a pace and a shard belong to: the host, with its port where that is not the scheme's own."""
+    return _key(*split_origin(url))

@@ -1,0 +1,231 @@
+"""Content codings undone while the body streams in, so that a bomb stops at the cap and not in memory.
+
+Sources: RFC 9110 §8.4 (content codings), RFC 1952 (gzip), RFC 1950/1951 (deflate), RFC 7932 (br),
+RFC 8878 and RFC 9659 (zstd, and its window of at most 8 MB on the web).
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import brotli  # type: ignore[import-untyped]
+
+from airless.crawl.errors import BodyTooLarge, ProtocolError, TruncatedBody
+from airless.crawl.headers import Headers
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+ACCEPT_ENCODING = "gzip, deflate, br, zstd"
+
+_PIECE_BYTES = 64 * 1024
+_MAX_CODINGS = 4
+_ZSTD_WINDOW_LOG = 23
+
+
+class _Broken(Exception):
+    """The coded bytes are not what the coding says."""
+
+
+class _Decoder(Protocol):
+    """One coding being undone. Pieces are at most about 64 KiB; `complete` says whether its end was seen."""
+
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
+
+    @property
+    def complete(self) -> bool: ...
+
+
+def _inflated(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = stream.decompress(data, _PIECE_BYTES)
+        except zlib.error as error:
+            raise _Broken(str(error)) from error
+        if piece:
+            yield piece
+        data = stream.unconsumed_tail
+        if stream.eof or (not data and len(piece) < _PIECE_BYTES):
+            return
+
+
+class _Gzip:
+    """Members one after the other; what follows the last and is no member is ignored, as browsers do."""
+
+    def __init__(self) -> None:
+        self._stream: zlib._Decompress | None = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._between = b""
+        self._ended = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while data and not self._ended:
+            if self._stream is None:
+                data = self._between + data
+                if len(data) < 2:
+                    self._between = data
+                    return
+                self._between = b""
+                if not data.startswith(b"\x1f\x8b"):
+                    self._ended = True
+                    return
+                self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            yield from _inflated(self._stream, data)
+            data = self._stream.unused_data
+            if self._stream.eof:
+                self._stream = None
+
+    @property
+    def complete(self) -> bool:
+        return self._stream is None
+
+
+class _Deflate:
+    """The zlib format, or the bare deflate that some servers send under the same name."""
+
+    def __init__(self) -> None:
+        self._stream: zlib._Decompress | None = None
+        self._start = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._stream is None:
+            data = self._start + data
+            if len(data) < 2:
+                self._start = data
+                return
+            is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+            self._stream = zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
+        if not self._stream.eof:
+            yield from _inflated(self._stream, data)
+
+    @property
+    def complete(self) -> bool:
+        return self._stream is not None and self._stream.eof
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._stream = brotli.Decompressor()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while True:
+            try:
+                piece = self._stream.process(data, output_buffer_limit=_PIECE_BYTES)
+            except brotli.error as error:
+                raise _Broken(str(error)) from error
+            if piece:
+                yield piece
+            if self._stream.is_finished() or self._stream.can_accept_more_data():
+                return
+            data = b""
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._stream.is_finished())
+
+
+class _Zstd:
+    """Frames one after the other."""
+
+    def __init__(self) -> None:
+        self._stream = self._frame()
+
+    @staticmethod
+    def _frame() -> zstd.ZstdDecompressor:
+        return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while data or not (self._stream.needs_input or self._stream.eof):
+            if self._stream.eof:
+                self._stream = self._frame()
+            try:
+                piece = self._stream.decompress(data, _PIECE_BYTES)
+            except zstd.ZstdError as error:
+                raise _Broken(str(error)) from error
+            if piece:
+                yield piece
+            data = self._stream.unused_data if self._stream.eof else b""
+
+    @property
+    def complete(self) -> bool:
+        return self._stream.eof
+
+
+_DECODERS: dict[str, Callable[[], _Decoder]] = {
+    "gzip": _Gzip,
+    "x-gzip": _Gzip,
+    "deflate": _Deflate,
+    "br": _Brotli,
+    "zstd": _Zstd,
+}
+
+
+def codings(headers: Headers) -> tuple[str, ...]:
+    """The content codings in the order in which they were applied; `identity` is none."""
+    names = (
+        name.strip().lower() for value in headers.get_all("content-encoding") for name in value.split(",")
+    )
+    return tuple(name for name in names if name not in ("", "identity"))
+
+
+def wire_limit(limit_bytes: int) -> int:
+    """How many coded bytes may stand for `limit_bytes`: what can't be compressed grows, but little."""
+    return limit_bytes + limit_bytes // 8 + _PIECE_BYTES
+
+
+class Body:
+    """A body as it arrives: fed with what the wire gave, it keeps what that decodes to.
+
+    `what` names the page in errors. Raises ProtocolError for a coding that is unknown or can't be undone,
+    BodyTooLarge over `limit_bytes` decoded, and TruncatedBody from `finish` where a coding's end is missing.
+    """
+
+    def __init__(self, what: str, coded: Sequence[str], limit_bytes: int) -> None:
+        if len(coded) > _MAX_CODINGS:
+            raise ProtocolError(f"{what}: {len(coded)} content codings on one body")
+        for name in coded:
+            if name not in _DECODERS:
+                raise ProtocolError(f"{what}: the content coding {name!r} is unknown")
+        self._what = what
+        self._coded = tuple(reversed(coded))
+        self._stages = [_DECODERS[name]() for name in self._coded]
+        # A stage's input is bounded like the wire: codings can be nested so that only the inner ones are a
+        # bomb.
+        self._taken = [0] * (len(self._stages) + 1)
+        self._limits = [wire_limit(limit_bytes)] * len(self._stages) + [limit_bytes]
+        self._limit_bytes = limit_bytes
+        self._pieces: list[bytes] = []
+        self.wire_bytes = 0
+
+    def expect(self, wire_bytes: int) -> None:
+        """Refuse a body by the length that its headers announce."""
+        if wire_bytes > self._limits[0]:
+            raise BodyTooLarge(f"{self._what}: {wire_bytes} bytes are announced, over {self._limit_bytes}")
+
+    def feed(self, chunk: bytes) -> None:
+        self.wire_bytes += len(chunk)
+        self._pass_on(0, chunk)
+
+    def _pass_on(self, stage: int, data: bytes) -> None:
+        self._taken[stage] += len(data)
+        if self._taken[stage] > self._limits[stage]:
+            raise BodyTooLarge(f"{self._what}: the body is over {self._limit_bytes} bytes")
+        if stage == len(self._stages):
+            self._pieces.append(data)
+            return
+        try:
+            for piece in self._stages[stage].feed(data):
+                self._pass_on(stage + 1, piece)
+        except _Broken as error:
+            raise ProtocolError(f"{self._what}: the body is no {self._coded[stage]}: {error}") from error
+
+    def finish(self) -> bytes:
+        """The whole decoded body. No bytes at all are an empty body under any coding."""
+        for taken, name, stage in zip(self._taken, self._coded, self._stages, strict=False):
+            if taken and not stage.complete:
+                raise TruncatedBody(f"{self._what}: the {name} body ends before its end")
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)

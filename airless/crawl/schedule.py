@@ -1,0 +1,160 @@
+"""Whose turn it is: a queue for each host, so that a slow or a hot host never holds up the others."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Callable
+
+from airless.crawl.held import Entry
+from airless.crawl.pace import HostPace
+
+# Idle hosts are forgotten beyond this number, so that a broad crawl's memory is bounded.
+_REMEMBERED_HOSTS = 10_000
+
+
+class HostQueue:
+    """What waits for one host, and that host's pace. Highest priority first, then as it came.
+
+    While `probing`, before the host's robots.txt is known, one request at a time may be under way.
+    """
+
+    __slots__ = ("blocked_until", "host", "pace", "pages", "probing", "queued", "size", "_lanes")
+
+    def __init__(self, host: str, pace: HostPace, pages: int = 0) -> None:
+        self.host = host
+        self.pace = pace
+        self.pages = pages
+        self.blocked_until = 0.0
+        self.probing = False
+        self.queued = False
+        self.size = 0
+        self._lanes: dict[int, deque[Entry]] = {}
+
+    def push(self, entry: Entry) -> None:
+        lane = self._lanes.get(entry.request.priority)
+        if lane is None:
+            lane = self._lanes[entry.request.priority] = deque()
+        lane.append(entry)
+        self.size += 1
+
+    def push_back(self, entry: Entry) -> None:
+        """Put an entry back in front: its turn had come but the host could not take it."""
+        self._lanes.setdefault(entry.request.priority, deque()).appendleft(entry)
+        self.size += 1
+
+    def pop(self) -> Entry:
+        priority = max(self._lanes) if len(self._lanes) > 1 else next(iter(self._lanes))
+        lane = self._lanes[priority]
+        entry = lane.popleft()
+        if not lane:
+            del self._lanes[priority]
+        self.size -= 1
+        return entry
+
+    def ready_at(self, now: float) -> float:
+        """When the next request may start; infinite while something else has to happen first."""
+        if self.probing and self.pace.in_flight:
+            return math.inf
+        return max(self.blocked_until, self.pace.ready_at(now))
+
+    def take_all(self) -> list[Entry]:
+        """Everything that waits here, taken out."""
+        entries = [entry for lane in self._lanes.values() for entry in lane]
+        self._lanes.clear()
+        self.size = 0
+        return entries
+
+    def drain_s(self, now: float) -> float:
+        """About how long what waits here will last: at the least, a turn of the pace for each."""
+        at = self.ready_at(now)
+        gap_s = max(0.01, at - now) if at < math.inf else 0.05
+        return self.size * gap_s / self.pace.limit
+
+
+class Schedule:
+    """Entries by host, handed out in turns: one a host a round, each when its host's pace allows."""
+
+    def __init__(self, new_host: Callable[[str], HostQueue]) -> None:
+        self._new_host = new_host
+        self._hosts: dict[str, HostQueue] = {}
+        self._ready: deque[HostQueue] = deque()
+        self._later: list[tuple[float, int, HostQueue]] = []
+        self._ticket = 0
+        self.size = 0
+
+    @property
+    def hosts(self) -> int:
+        return len(self._hosts)
+
+    def host(self, name: str) -> HostQueue:
+        queue = self._hosts.get(name)
+        if queue is None:
+            if len(self._hosts) >= _REMEMBERED_HOSTS:
+                self._forget_idle()
+            queue = self._hosts[name] = self._new_host(name)
+        return queue
+
+    def add(self, host: str, entry: Entry) -> None:
+        queue = self.host(host)
+        queue.push(entry)
+        self.size += 1
+        if not queue.queued:
+            queue.queued = True
+            self._ready.append(queue)
+
+    def put_back(self, queue: HostQueue, entry: Entry) -> None:
+        """Return an entry whose turn has to come again."""
+        queue.push_back(entry)
+        self.size += 1
+        self.wake(queue)
+
+    def wake(self, queue: HostQueue) -> None:
+        """Something changed for this host: a request ended, or what held it has gone."""
+        if queue.size and not queue.queued:
+            queue.queued = True
+            self._ready.append(queue)
+
+    def take(self, now: float) -> tuple[HostQueue, Entry] | None:
+        """The next entry that may start now, or None."""
+        later = self._later
+        while later and later[0][0] <= now:
+            self._ready.append(heapq.heappop(later)[2])
+        ready = self._ready
+        while ready:
+            queue = ready.popleft()
+            if not queue.size:
+                queue.queued = False
+                continue
+            at = queue.ready_at(now)
+            if at <= now:
+                entry = queue.pop()
+                queue.pace.started(now)
+                self.size -= 1
+                if queue.size:
+                    ready.append(queue)
+                else:
+                    queue.queued = False
+                return queue, entry
+            if at == math.inf:
+                queue.queued = False
+            else:
+                self._ticket += 1
+                heapq.heappush(later, (at, self._ticket, queue))
+        return None
+
+    def next_at(self) -> float:
+        """When `take` may have something again, as far as time alone decides; infinite if it doesn't."""
+        return self._later[0][0] if self._later else math.inf
+
+    def drain(self) -> list[Entry]:
+        """Everything that waits, taken out."""
+        self.size = 0
+        return [entry for queue in self._hosts.values() for entry in queue.take_all()]
+
+    def _forget_idle(self) -> None:
+        idle = [q.host for q in self._hosts.values() if not q.size and not q.queued and not q.pace.in_flight]
+        for host in idle[: len(idle) // 2 + 1]:
+            if self._hosts[host].pace.dump() is None:
+                del self._hosts[host]

@@ -1,0 +1,332 @@
+"""A shard: one part of the crawl's hosts, its state, and the commit that moves it on.
+
+The state document of a shard says everything about it that its messages don't: which URLs were seen, which requests
+of the messages in flight have ended, the counters, and what is worth remembering of its hosts. It changes only
+together with the items written, the requests published and the messages settled.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from airless.core.errors import EngineError
+from airless.core.message import Message, derived_id
+from airless.core.ports import Engine, Settlement, StateWrite
+from airless.crawl.counts import Counts
+from airless.crawl.held import Held
+from airless.crawl.packing import in_batches, pack
+from airless.crawl.request import Request
+from airless.crawl.seen import SeenSet, pack_fingerprints, unpack_fingerprints
+
+BATCH_REQUESTS = 200
+ADMIT = "admit"
+
+# Fingerprints ride in the state document up to this number, then go to a segment of their own.
+_DELTA_LIMIT = 2_048
+_MERGE_AT = 8
+_REMEMBERED_IDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The names a crawl's things have in its engine. `spread` is over how many shards one host is spread."""
+
+    job: str
+    shards: int
+    spread: int = 1
+
+    @property
+    def topic(self) -> str:
+        return f"frontier/{self.job}"
+
+    @property
+    def run_key(self) -> str:
+        return f"crawl/{self.job}/run"
+
+    @property
+    def delivery_key(self) -> str:
+        return f"crawl/{self.job}/delivery"
+
+    @property
+    def shard_prefix(self) -> str:
+        return f"crawl/{self.job}/shard/"
+
+    @property
+    def items_prefix(self) -> str:
+        return f"items/{self.job}/"
+
+    @property
+    def seen_prefix(self) -> str:
+        return f"seen/{self.job}/"
+
+    def shard_key(self, index: int) -> str:
+        return f"{self.shard_prefix}{index:05d}"
+
+    def shard_of(self, host: str, fingerprint: int) -> int:
+        """A hash of the host, moved on by the URL's own where a host is spread."""
+        return (zlib.crc32(host.encode()) + fingerprint % self.spread) % self.shards
+
+
+@dataclass(slots=True)
+class ShardWrite:
+    """One shard's part of a commit."""
+
+    put: dict[str, bytes] = field(default_factory=dict)
+    publish: list[Message] = field(default_factory=list)
+    settle: list[Settlement] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    state: StateWrite | None = None
+
+
+class Shard:
+    """A shard as its one owner holds it. Nothing here waits; `write` says what to commit."""
+
+    def __init__(self, layout: Layout, index: int) -> None:
+        self.layout = layout
+        self.index = index
+        self.version: str | None = None
+        self.counts = Counts()
+        self.seen = SeenSet()
+        self.hosts: dict[str, dict[str, Any]] = {}
+        self.touched: set[str] = set()
+        self.buffered = 0
+        self.dirty = False
+        self._seq = 0
+        self._segment_number = 0
+        self._delta: list[int] = []
+        self._segments: list[tuple[str, int]] = []
+        self._progress: dict[str, tuple[int, int]] = {}
+        self._open: dict[str, Held] = {}
+        self._recent: deque[str] = deque(maxlen=_REMEMBERED_IDS)
+        self._merged: ShardWrite | None = None
+        self._items: list[bytes] = []
+        self._out: list[Request] = []
+        self._later: dict[int, list[Request]] = {}
+        self._foreign: dict[int, list[Request]] = {}
+        self._settle: list[Settlement] = []
+
+    @classmethod
+    async def load(cls, engine: Engine, layout: Layout, index: int) -> Shard:
+        """The shard as last committed; a new one where there is none."""
+        shard = cls(layout, index)
+        stored = await engine.state.load(layout.shard_key(index))
+        if stored is None:
+            return shard
+        doc = read_document(stored.data)
+        shard.version = stored.version
+        shard.counts = Counts.from_dict(doc["counts"])
+        shard.hosts = doc["hosts"]
+        shard._seq = doc["seq"]
+        shard._segment_number = doc["segment_number"]
+        shard._segments = [(name, level) for name, level in doc["segments"]]
+        shard._progress = progress_of(doc)
+        shard._recent.extend(doc["recent"])
+        shard._delta = list(unpack_fingerprints(base64.b64decode(doc["delta"])))
+        for name, _ in shard._segments:
+            segment = await engine.objects.get(name)
+            if segment is None:
+                raise EngineError(f"the segment {name!r} of seen URLs is missing from the state; --restart begins anew")
+            shard.seen.update(unpack_fingerprints(segment))
+        shard.seen.update(shard._delta)
+        return shard
+
+    def hold(self, held: Held) -> None:
+        """Take a message in hand, with what earlier commits say has ended of it."""
+        total, done = self._progress.pop(held.id, (held.total, 0))
+        if total != held.total:
+            raise EngineError(f"message {held.id} holds {held.total} requests where {total} were recorded")
+        held.done = done
+        held.remaining = held.total - done.bit_count()
+        self._open[held.id] = held
+
+    def held(self, message_id: str) -> Held | None:
+        """The message if it is in hand."""
+        return self._open.get(message_id)
+
+    def remember(self, host: str, record: dict[str, Any] | None) -> None:
+        """What the next owner has to know of a host; None forgets it."""
+        if record is None:
+            self.hosts.pop(host, None)
+        else:
+            self.hosts[host] = record
+
+    def has_applied(self, message_id: str) -> bool:
+        """Whether the message was ended by a recent commit (its acknowledgement got lost)."""
+        return message_id in self._recent
+
+    def end(self, held: Held, position: int) -> None:
+        """One request has ended; its message is settled with the last."""
+        self.dirty = True
+        if held.end(position):
+            self.end_message(held)
+
+    def end_message(self, held: Held) -> None:
+        self.dirty = True
+        self._open.pop(held.id, None)
+        self._recent.append(held.id)
+        self._settle.append(Settlement.done(held.delivery))
+
+    def give_back(self, held: Held, delay_s: float = 0.0) -> None:
+        """Return a message to the queue, uncharged, with what has ended of it on record."""
+        self.dirty = True
+        self._open.pop(held.id, None)
+        if held.done:
+            self._progress[held.id] = (held.total, held.done)
+        self._settle.append(Settlement.retry(held.delivery, delay_s, charge=False))
+
+    def see(self, fingerprint: int) -> bool:
+        """Mark a fingerprint as seen; True if it was new."""
+        if self.seen.add(fingerprint):
+            self._delta.append(fingerprint)
+            self.dirty = True
+            return True
+        return False
+
+    def add_item(self, line: bytes) -> None:
+        self._items.append(line)
+        self.counts.items += 1
+        self.dirty = True
+
+    def send(self, request: Request) -> None:
+        """Publish an admitted request of this shard."""
+        self._out.append(request)
+        self.dirty = True
+
+    def send_later(self, request: Request, not_before_s: float) -> None:
+        """Publish an admitted request of this shard that must wait until `not_before_s` (epoch)."""
+        self._later.setdefault(int(not_before_s) + 1, []).append(request)
+        self.dirty = True
+
+    def send_foreign(self, index: int, request: Request) -> None:
+        """Offer a request to the shard that owns it, which decides whether it is new."""
+        self._foreign.setdefault(index, []).append(request)
+        self.dirty = True
+
+    @property
+    def held_messages(self) -> list[Held]:
+        return list(self._open.values())
+
+    @property
+    def item_bytes(self) -> int:
+        return sum(map(len, self._items))
+
+    async def merge(self, engine: Engine) -> None:
+        """Merge a full tier of seen segments into one; the next write replaces them."""
+        if self._merged is not None:
+            return
+        for level in sorted({level for _, level in self._segments}):
+            tier = [name for name, its in self._segments if its == level]
+            if len(tier) < _MERGE_AT:
+                continue
+            parts = [await engine.objects.get(name) or b"" for name in tier]
+            name = self._next_segment()
+            fingerprints = sorted(f for part in parts for f in unpack_fingerprints(part))
+            self._merged = ShardWrite(put={name: pack_fingerprints(fingerprints)}, delete=tier)
+            self._segments = [s for s in self._segments if s[1] != level]
+            self._segments.append((name, level + 1))
+            self.dirty = True
+            return
+
+    def write(self) -> ShardWrite:
+        """Everything since the last write, as one commit's part. It must be applied, or the shard thrown away."""
+        write = self._merged or ShardWrite()
+        self._merged = None
+        self._seq += 1
+        if self._items:
+            name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}"
+            write.put[name] = b"".join(self._items)
+            self._items = []
+        if len(self._delta) >= _DELTA_LIMIT:
+            name = self._next_segment()
+            write.put[name] = pack_fingerprints(self._delta)
+            self._segments.append((name, 0))
+            self._delta = []
+        write.publish = list(self._messages())
+        write.settle = self._settle
+        self._settle = []
+        write.state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)
+        self.dirty = False
+        return write
+
+    def _next_segment(self) -> str:
+        self._segment_number += 1
+        return f"{self.layout.seen_prefix}{self.index:05d}/{self._segment_number:08d}"
+
+    def _messages(self) -> Iterable[Message]:
+        parent = f"{self.layout.job}/{self.index}/{self._seq}"
+        number = 0
+
+        def message(shard: int, batch: list[Request], not_before_s: float = 0.0, *, admitted: bool = True) -> Message:
+            nonlocal number
+            number += 1
+            data = pack(batch)
+            data["shard"] = shard
+            if not admitted:
+                data[ADMIT] = True
+            return Message(
+                topic=self.layout.topic,
+                data=data,
+                id=derived_id(parent, number),
+                run_id=self.layout.job,
+                not_before_s=not_before_s,
+                ordering_key=str(shard),
+                priority=batch[0].priority,
+                weight=len(batch) if admitted else 0,
+            )
+
+        for lane in _by_priority(self._out):
+            for batch in in_batches(lane, BATCH_REQUESTS):
+                yield message(self.index, batch)
+        for not_before_s, requests in self._later.items():
+            for lane in _by_priority(requests):
+                for batch in in_batches(lane, BATCH_REQUESTS):
+                    yield message(self.index, batch, float(not_before_s))
+        for shard, requests in self._foreign.items():
+            for batch in in_batches(requests, BATCH_REQUESTS):
+                yield message(shard, batch, admitted=False)
+        self._out, self._later, self._foreign = [], {}, {}
+
+    def _document(self) -> bytes:
+        progress = {id: [total, f"{done:x}"] for id, (total, done) in self._progress.items()}
+        progress.update((held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done)
+        return orjson.dumps(
+            {
+                "seq": self._seq,
+                "segment_number": self._segment_number,
+                "counts": self.counts.to_dict(),
+                "hosts": self.hosts,
+                "segments": self._segments,
+                "delta": base64.b64encode(pack_fingerprints(self._delta)).decode(),
+                "progress": progress,
+                "recent": list(self._recent),
+            }
+        )
+
+
+def read_document(data: bytes) -> dict[str, Any]:
+    """A shard's state document. Raises EngineError where it isn't one."""
+    try:
+        doc = orjson.loads(data)
+        doc["counts"], doc["hosts"], doc["progress"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"a shard's state can't be read: {error}; --restart begins anew") from error
+    return doc  # type: ignore[no-any-return]
+
+
+def progress_of(doc: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Of each message in flight: its number of requests, and the bits of those that have ended."""
+    return {id: (total, int(done, 16)) for id, (total, done) in doc["progress"].items()}
+
+
+def _by_priority(requests: list[Request]) -> Iterable[list[Request]]:
+    lanes: dict[int, list[Request]] = {}
+    for request in requests:
+        lanes.setdefault(request.priority, []).append(request)
+    return lanes.values()

@@ -1,0 +1,196 @@
+"""One visit: a request becomes an outcome, and nothing else changes."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airless.core.clock import Clock
+from airless.core.errors import ConfigError
+from airless.crawl.callbacks import run_callback
+from airless.crawl.errors import FetchError
+from airless.crawl.fetch import Fetcher
+from airless.crawl.items import encode
+from airless.crawl.pace import backoff_s
+from airless.crawl.request import Follow, Request
+from airless.crawl.response import Response
+from airless.crawl.retry_after import parse_retry_after
+from airless.crawl.settings import Settings
+from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS, run_sitemap_callback
+from airless.crawl.spider import Spider
+from airless.crawl.urls import join, origin
+
+logger = logging.getLogger("airless.crawl")
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+RETRIED = frozenset({408, 425, 429})
+_THROTTLED = frozenset({429, 503})
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+# A host that says "not now" is no reason to give a page up: such answers count for a quarter of a try.
+_THROTTLED_TRIES = 4
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_BODY_HEADERS = frozenset({"content-encoding", "content-language", "content-length", "content-location", "content-type"})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a visit ended: `kind` is fetched, failed, skipped, redirected or retry.
+
+    `status`, `error` and `retry_after_s` are for the host's pace. `found` are requests to come, `items` encoded lines.
+    """
+
+    kind: str
+    reason: str = ""
+    status: int | None = None
+    error: FetchError | None = None
+    latency_s: float = 0.0
+    retry_after_s: float | None = None
+    body_bytes: int = 0
+    wire_bytes: int = 0
+    items: list[bytes] = field(default_factory=list)
+    found: list[Request | Follow] = field(default_factory=list)
+    next: Request | None = None
+    delay_s: float = 0.0
+
+
+class Visitor:
+    """Fetches a request, runs its callback and says what came of it. Robots, pace and counting are the crawler's."""
+
+    def __init__(
+        self, spider: Spider, settings: Settings, fetcher: Fetcher, clock: Clock, rng: random.Random
+    ) -> None:
+        self._spider = spider
+        self._settings = settings
+        self._fetcher = fetcher
+        self._clock = clock
+        self._rng = rng
+        self._handled = settings.http.handle_statuses
+
+    async def visit(self, request: Request, *, last_try: bool) -> Outcome:
+        """`last_try` forbids another attempt (the host is gone)."""
+        started = self._clock.monotonic()
+        try:
+            response = await self._fetcher.fetch(request)
+        except FetchError as error:
+            outcome = self._failed(request, error, last_try=last_try)
+            outcome.latency_s = self._clock.monotonic() - started
+            return outcome
+        status = response.status
+        if 200 <= status < 300 or status in self._handled:
+            outcome = await self._parsed(request, response)
+        elif status in REDIRECTS and "location" in response.headers:
+            outcome = self._redirected(request, response)
+        elif request.callback in SITEMAP_CALLBACKS and not (status in RETRIED or status >= 500):
+            outcome = await self._parsed(request, response)
+        else:
+            outcome = self._refused(request, response, last_try=last_try)
+        outcome.status = status
+        outcome.latency_s = response.elapsed_s
+        outcome.body_bytes = len(response.body)
+        outcome.wire_bytes = response.wire_bytes
+        return outcome
+
+    async def _parsed(self, request: Request, response: Response) -> Outcome:
+        response.link_options = self._settings.links
+        response.fetched_at = self._clock.now()
+        outcome = Outcome("fetched")
+        try:
+            if request.callback in SITEMAP_CALLBACKS:
+                outcome.found.extend(run_sitemap_callback(response))
+                return outcome
+            async for result in run_callback(self._spider, response):
+                if isinstance(result, (Request, Follow)):
+                    outcome.found.append(result)
+                else:
+                    outcome.items.append(encode(result))
+        except ConfigError:
+            raise
+        except Exception:
+            logger.exception("the spider failed on %s", request.url)
+            return Outcome("failed", "spider_error")
+        return outcome
+
+    def _failed(self, request: Request, error: FetchError, *, last_try: bool) -> Outcome:
+        tries = request.attempt + 1
+        again = error.retryable and not last_try and tries < self._settings.retry.max_attempts
+        if again and request.method in _IDEMPOTENT:
+            return self._retry(request, error=error)
+        logger.info("failed %s: %s", request.url, error)
+        return Outcome("failed", error.reason, error=error)
+
+    def _refused(self, request: Request, response: Response, *, last_try: bool) -> Outcome:
+        status = response.status
+        after_s = None
+        if (value := response.headers.get("retry-after")) is not None:
+            after_s = parse_retry_after(value, self._clock.now())
+        limit = self._settings.retry.max_attempts
+        if status in _THROTTLED:
+            limit *= _THROTTLED_TRIES
+        if (status in RETRIED or status >= 500) and not last_try and request.attempt + 1 < limit:
+            return self._retry(request, after_s=after_s)
+        logger.info("failed %s: HTTP %d", request.url, status)
+        return Outcome("failed", f"http_{status}", retry_after_s=after_s)
+
+    def _retry(self, request: Request, error: FetchError | None = None, after_s: float | None = None) -> Outcome:
+        delay_s = max(backoff_s(request.attempt, self._settings.retry, self._rng), after_s or 0.0)
+        logger.debug("trying %s again in %.1f s", request.url, delay_s)
+        return Outcome("retry", error=error, retry_after_s=after_s, next=again(request), delay_s=delay_s)
+
+    def _redirected(self, request: Request, response: Response) -> Outcome:
+        target = join(request.url, response.headers["location"])
+        if target is None:
+            return Outcome("failed", "bad_redirect")
+        if request.redirects >= self._settings.http.max_redirects:
+            return Outcome("failed", "too_many_redirects")
+        hop = redirected(request, response.status, target)
+        if target == request.url and "set-cookie" in response.headers:
+            hop.dont_filter = True
+        return Outcome("redirected", next=hop)
+
+
+def again(request: Request) -> Request:
+    """The same request, tried once more."""
+    copy = _copy(request, request.url, request.method, request.body, request.headers)
+    copy.attempt = request.attempt + 1
+    copy.redirects = request.redirects
+    return copy
+
+
+def redirected(request: Request, status: int, target: str) -> Request:
+    """The next hop, as Fetch's HTTP-redirect fetch has it: method, body and headers are those that may go along."""
+    method, body, headers = request.method, request.body, request.headers
+    if (status in {301, 302} and method == "POST") or (status == 303 and method not in {"GET", "HEAD"}):
+        method, body = "GET", None
+        headers = {name: v for name, v in (headers or {}).items() if name.lower() not in _BODY_HEADERS}
+    if headers and origin(target) != origin(request.url):
+        headers = {name: v for name, v in headers.items() if name.lower() not in _SECRET_HEADERS}
+    hop = _copy(request, target, method, body, headers)
+    hop.redirects = request.redirects + 1
+    return hop
+
+
+def target_of(url: str) -> str:
+    """Path and query, as robots rules match them."""
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if "?" in url else parts.path
+
+
+def _copy(
+    request: Request, url: str, method: str, body: bytes | None, headers: dict[str, str] | None
+) -> Request:
+    copy = Request(
+        url,
+        callback=request.callback,
+        method=method,
+        headers=headers,
+        body=body,
+        meta=request.meta,
+        priority=request.priority,
+        dont_filter=request.dont_filter,
+    )
+    copy.depth = request.depth
+    copy.referrer = request.referrer
+    copy.seed = request.seed
+    return copy

@@ -1,0 +1,46 @@
+"""The engines, and the one place that chooses: by URL, importing nothing that the URL doesn't name."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+from airless.core.clock import Clock
+from airless.core.errors import ConfigError
+from airless.core.ports import Engine
+
+_BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db and memory://"
+_PLANNED = frozenset({"redis", "rediss", "nats", "aws", "gcp", "azure"})
+
+
+class OpenEngine(Engine, Protocol):
+    """An engine that `async with` closes."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def open_engine(url: str, *, clock: Clock | None = None) -> OpenEngine:
+    """Open the engine that a URL names; it is a new consumer, and the caller closes it.
+
+    Raises ConfigError where the URL names no engine that there is, or has options that it doesn't take.
+    """
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise ConfigError(f"{url!r} is no engine URL; there are {_BUILT}")
+    if scheme == "memory":
+        if rest.strip("/"):
+            raise ConfigError(
+                f"{url!r}: a memory engine has no name, it is its process's alone; write memory://"
+            )
+        from airless.engines.memory import MemoryEngine
+
+        return MemoryEngine(clock=clock)
+    if scheme == "sqlite":
+        from airless.engines.sqlite import SqliteEngine
+
+        return await SqliteEngine.open(url, clock=clock)
+    if scheme in _PLANNED:
+        raise ConfigError(f"the {scheme} engine is not in this version; there are {_BUILT}")
+    raise ConfigError(f"there is no engine {scheme!r} ({url!r}); there are {_BUILT}")

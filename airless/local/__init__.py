@@ -1,0 +1,1 @@
+"""The local host: operators and crawls in this process, on an embedded engine."""

@@ -1,0 +1,153 @@
+"""The crawlers of a run, seen alike whether they are in this process or in others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Protocol
+
+from airless.core.errors import AirlessError, EngineError
+from airless.core.ports import Engine
+from airless.crawl.budget import PageBudget, Unlimited
+from airless.local.crawl.shared_budget import SharedBudget
+from airless.local.crawl.worker import Assignment, Status, make_crawler, status_of, worker_main
+
+logger = logging.getLogger("airless.crawl")
+
+_RESTARTS = 5
+
+
+class Crew(Protocol):
+    """Crawlers at work."""
+
+    def statuses(self) -> list[Status]:
+        """What each has last said of itself."""
+        ...
+
+    @property
+    def budget_spent(self) -> bool: ...
+
+    def stop(self) -> None:
+        """Drain: start nothing more, commit what is under way."""
+        ...
+
+    async def run(self) -> None:
+        """Until all have ended. Raises what made one of them fail."""
+        ...
+
+
+class OneProcess:
+    """The crawler in the main process, on its engine and its loop."""
+
+    def __init__(self, work: Assignment, engine: Engine, pages: int | None) -> None:
+        self._work = work
+        self._engine = engine
+        self._budget = Unlimited() if pages is None else PageBudget(pages)
+        self._statuses: list[Status] = []
+        self._stop = asyncio.Event()
+        self._crawler = None
+
+    def statuses(self) -> list[Status]:
+        return [status_of(self._crawler)] if self._crawler is not None else []
+
+    @property
+    def budget_spent(self) -> bool:
+        return self._budget.spent
+
+    def stop(self) -> None:
+        if self._crawler is not None:
+            self._crawler.stop()
+        self._stop.set()
+
+    async def run(self) -> None:
+        async with make_crawler(self._work, self._engine, self._budget) as crawler:
+            self._crawler = crawler
+            if not self._stop.is_set():
+                await crawler.run()
+
+
+class ManyProcesses:
+    """Crawlers in processes of their own. One that dies is started again: its messages are free at once."""
+
+    def __init__(self, work: Assignment, pages: int | None) -> None:
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._budget = None if pages is None else SharedBudget(self._context, pages)
+        self._work = work
+        self._latest: dict[int, Status] = {}
+        self._connections: dict[int, Connection] = {}
+        self._processes: dict[int, SpawnProcess] = {}
+        self._stopping = False
+
+    def statuses(self) -> list[Status]:
+        return list(self._latest.values()) if len(self._latest) == self._work.processes else []
+
+    @property
+    def budget_spent(self) -> bool:
+        return self._budget is not None and self._budget.spent
+
+    def stop(self) -> None:
+        self._stopping = True
+        for connection in self._connections.values():
+            with contextlib.suppress(OSError):
+                connection.send("stop")
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index in range(self._work.processes):
+                    group.create_task(self._keep_running(index))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        finally:
+            for process in self._processes.values():
+                if process.is_alive():
+                    process.kill()
+                process.join()
+                process.close()
+
+    async def _keep_running(self, index: int) -> None:
+        for restart in range(_RESTARTS + 1):
+            if await self._run_once(index) or self._stopping:
+                return
+            logger.warning("process %d of the crawl died; starting it again (%d)", index, restart + 1)
+        raise EngineError(f"process {index} of the crawl died {_RESTARTS + 1} times")
+
+    async def _run_once(self, index: int) -> bool:
+        """Start one process and wait for its end; False if it died without a word."""
+        ours, theirs = self._context.Pipe()
+        work = replace(self._work, index=index, lock_path=f"{self._work.lock_path}-{index}.lock")
+        process = self._context.Process(target=worker_main, args=(work, theirs, self._budget), daemon=True)
+        process.start()
+        theirs.close()
+        self._connections[index] = ours
+        self._processes[index] = process
+        if self._stopping:
+            ours.send("stop")
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[str | None] = loop.create_future()
+        loop.add_reader(ours.fileno(), self._hear, index, ours, ended)
+        try:
+            error = await ended
+        finally:
+            loop.remove_reader(ours.fileno())
+            ours.close()
+            del self._connections[index]
+        await asyncio.to_thread(process.join)
+        if error:
+            raise AirlessError(error.partition(": ")[2] or error)
+        return error is not None
+
+    def _hear(self, index: int, connection: Connection, ended: asyncio.Future[str | None]) -> None:
+        try:
+            said = connection.recv()
+        except (EOFError, OSError):
+            said = None
+        if isinstance(said, Status):
+            self._latest[index] = said
+        elif not ended.done():
+            ended.set_result(said)

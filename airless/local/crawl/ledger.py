@@ -1,0 +1,106 @@
+"""The run as it is recorded: what was started, how far its seeds are, how it ended; and the sums of its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from airless.core.errors import EngineError
+from airless.core.ports import Engine, StateWrite
+from airless.crawl.counts import Counts
+from airless.crawl.shard import Layout, progress_of, read_document
+
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+LIMITED = "limited"
+FINISHED = "finished"
+
+
+@dataclass(slots=True)
+class Record:
+    """The run's document. `seeded` counts the start requests that are published, `all_seeded` says there are no more."""
+
+    spider: str
+    shards: int
+    spread: int
+    started_at: float
+    status: str = RUNNING
+    reason: str = ""
+    seeded: int = 0
+    all_seeded: bool = False
+    seconds: float = 0.0
+    private_hosts: list[str] = field(default_factory=list)
+    output: str | None = None
+
+
+class Ledger:
+    """Reads and writes the run's document; the crawl's main process is the only one that does."""
+
+    def __init__(self, engine: Engine, job: str) -> None:
+        self._engine = engine
+        self._key = f"crawl/{job}/run"
+        self._version: str | None = None
+
+    async def load(self) -> Record | None:
+        stored = await self._engine.state.load(self._key)
+        if stored is None:
+            return None
+        self._version = stored.version
+        try:
+            return Record(**orjson.loads(stored.data))
+        except (ValueError, TypeError) as error:
+            raise EngineError(f"the state of this job can't be read: {error}; --restart begins anew") from error
+
+    def write(self, record: Record) -> StateWrite:
+        """The compare-and-set that makes `record` the run's; give its new version to `wrote`."""
+        return StateWrite(self._key, orjson.dumps(_fields(record)), self._version)
+
+    def wrote(self, version: str) -> None:
+        self._version = version
+
+    async def save(self, record: Record) -> None:
+        self.wrote(await self._engine.state.commit(self.write(record)))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The accounts when nothing runs: the counters, and what waits as the queue itself has it."""
+
+    counts: Counts
+    waiting: int
+
+    @property
+    def adds_up(self) -> bool:
+        return self.counts.waiting == self.waiting and self.waiting >= 0
+
+
+async def shard_counts(engine: Engine, layout: Layout) -> dict[int, Counts]:
+    """The counters of every shard, as committed."""
+    found: dict[int, Counts] = {}
+    async for key in engine.state.list(layout.shard_prefix):
+        stored = await engine.state.load(key)
+        if stored is not None:
+            found[int(key.removeprefix(layout.shard_prefix))] = Counts.from_dict(read_document(stored.data)["counts"])
+    return found
+
+
+async def balance(engine: Engine, layout: Layout) -> Balance:
+    """Count what waits in two ways: by the counters, and by the messages in the queue less what ended of them."""
+    total = Counts()
+    ended = 0
+    async for key in engine.state.list(layout.shard_prefix):
+        stored = await engine.state.load(key)
+        if stored is None:
+            continue
+        doc: Mapping[str, Any] = read_document(stored.data)
+        total.add(Counts.from_dict(doc["counts"]))
+        ended += sum(done.bit_count() for _, done in progress_of(dict(doc)).values())
+    depth = await engine.queue.depth(layout.topic)
+    return Balance(total, depth.weight - ended)
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in Record.__slots__}  # type: ignore[attr-defined]

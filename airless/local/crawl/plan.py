@@ -1,0 +1,65 @@
+"""What is to be crawled and how, as the user said it: the same value in every process of the crawl."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+from airless.core.targets import load_target
+from airless.crawl.scope import Scope
+from airless.crawl.settings import Settings
+from airless.crawl.spider import Spider
+
+SITE_SPIDER = "crawlers.site:SiteSpider"
+SHARDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One crawl. `spider` is a target (``module:Class`` or ``path/to/file.py[:Class]``), `seeds` are canonical URLs.
+
+    `settings` are complete: the spider's, with what the command line changed. Without a `job` the name comes from the
+    spider and the seeds, and a finished crawl of that name is begun anew.
+    """
+
+    seeds: tuple[str, ...]
+    settings: Settings
+    spider: str = SITE_SPIDER
+    allowed_domains: tuple[str, ...] = ()
+    output: str | None = None
+    state_dir: Path = field(default_factory=lambda: Path(".airless"))
+    job: str | None = None
+    restart: bool = False
+    processes: int = 1
+
+    @property
+    def name(self) -> str:
+        """The job's name: what its files are called."""
+        if self.job is not None:
+            return self.job
+        what = "\n".join([self.spider, *sorted(self.seeds)])
+        first = re.sub(r"[^a-z0-9.-]+", "-", self.seeds[0].partition("://")[2].lower())[:40] if self.seeds else "start"
+        return f"{first.strip('-.') or 'crawl'}-{blake2b(what.encode(), digest_size=4).hexdigest()}"
+
+    @property
+    def database(self) -> Path:
+        return self.state_dir / f"{self.name}.db"
+
+    @property
+    def engine_url(self) -> str:
+        return f"sqlite:///{self.database}"
+
+    def make_spider(self) -> Spider:
+        """The spider, started from this plan's seeds where there are any."""
+        spider = load_target(self.spider, Spider)()
+        if self.seeds:
+            spider.start_urls = list(self.seeds)
+        return spider
+
+    def scope(self, spider: Spider) -> Scope:
+        """The hosts of the crawl; a spider that names neither seeds nor domains may go anywhere."""
+        allowed = self.allowed_domains or tuple(spider.allowed_domains)
+        seeds = self.seeds or tuple(spider.start_urls)
+        return Scope.of(seeds, allowed or (() if seeds else ("*",)))

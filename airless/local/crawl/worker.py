@@ -1,0 +1,150 @@
+"""One process's crawler, put together from the plan; in the main process or in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from filelock import FileLock
+
+from airless.core.clock import SystemClock
+from airless.core.errors import AirlessError
+from airless.core.ports import Engine
+from airless.crawl.budget import Budget
+from airless.crawl.crawler import LEASE_S, Crawler
+from airless.crawl.fetch import Fetcher
+from airless.crawl.http import AddressGuard, AiohttpFetcher, CachingFetcher, CookieJar
+from airless.crawl.inbox import QueueInbox
+from airless.crawl.shard import Layout
+from airless.engines import open_engine
+from airless.local.crawl.plan import Plan
+from airless.local.crawl.shared_budget import SharedBudget
+
+STATUS_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one process does of a crawl: the shards whose number leaves `index` when divided by `processes`."""
+
+    plan: Plan
+    layout: Layout
+    index: int
+    processes: int
+    private_hosts: frozenset[str]
+    lock_path: str
+    log_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A crawler as it stands. `shards` maps the shards in hand to their counters."""
+
+    shards: dict[int, dict[str, Any]]
+    in_flight: int
+    hosts: int
+    quiet: bool
+    starved: bool
+
+
+def status_of(crawler: Crawler) -> Status:
+    shards = {index: counts.to_dict() for index, counts in crawler.shard_counts().items()}
+    return Status(shards, crawler.in_flight, crawler.hosts, crawler.quiet, crawler.starved)
+
+
+@contextlib.asynccontextmanager
+async def make_crawler(work: Assignment, engine: Engine, budget: Budget) -> AsyncIterator[Crawler]:
+    """A crawler over an opened engine; its fetcher is closed at the end."""
+    plan, settings = work.plan, work.plan.settings
+    clock = SystemClock()
+    spider = plan.make_spider()
+    scope = plan.scope(spider)
+    http = settings.http
+    cookies = not scope.everywhere if http.cookies is None else http.cookies
+    fetcher: Fetcher = AiohttpFetcher(
+        http,
+        concurrency=settings.pace.concurrency,
+        per_host=max(settings.pace.per_host, 1),
+        page_bytes=settings.limits.page_bytes,
+        guard=AddressGuard(allow_private=http.allow_private, allowed_hosts=work.private_hosts),
+        clock=clock,
+        cookies=CookieJar() if cookies else None,
+    )
+    if http.cache:
+        fetcher = CachingFetcher(fetcher, engine.objects, clock)
+    try:
+        yield Crawler(
+            engine=engine,
+            layout=work.layout,
+            spider=spider,
+            settings=settings,
+            scope=scope,
+            fetcher=fetcher,
+            inbox=QueueInbox(engine.queue, work.layout.topic, LEASE_S),
+            clock=clock,
+            owns=lambda index: index % work.processes == work.index,
+            budget=budget,
+        )
+    finally:
+        await fetcher.aclose()
+
+
+def worker_main(work: Assignment, connection: Connection, budget: SharedBudget | None) -> None:
+    """The entry of a process of its own. It ends when told to, and at once when the main process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=work.log_level, format=f"%(levelname)s [process {work.index}] %(message)s")
+    # A crawl that begins after this one was killed waits for this lock, so that no two ever own a shard.
+    with FileLock(work.lock_path, timeout=60):
+        asyncio.run(_serve(work, connection, budget))
+
+
+async def _serve(work: Assignment, connection: Connection, budget: SharedBudget | None) -> None:
+    error = ""
+    try:
+        async with (
+            await open_engine(work.plan.engine_url) as engine,
+            make_crawler(work, engine, budget or _unlimited()) as crawler,
+        ):
+            asyncio.get_running_loop().add_reader(connection.fileno(), _obey, connection, crawler)
+            reporter = asyncio.create_task(_report(connection, crawler))
+            try:
+                await crawler.run()
+            finally:
+                reporter.cancel()
+                asyncio.get_running_loop().remove_reader(connection.fileno())
+    except AirlessError as fault:
+        error = f"{type(fault).__name__}: {fault}"
+    connection.send(error)
+
+
+def _unlimited() -> Budget:
+    from airless.crawl.budget import Unlimited
+
+    return Unlimited()
+
+
+async def _report(connection: Connection, crawler: Crawler) -> None:
+    while True:
+        connection.send(status_of(crawler))
+        await asyncio.sleep(STATUS_S)
+
+
+def _obey(connection: Connection, crawler: Crawler) -> None:
+    try:
+        connection.recv()
+    except (EOFError, OSError):
+        # The main process was killed. To stop here at once is what a kill -9 of this process would be.
+        os._exit(1)
+    crawler.stop()
+
+
+def lock_paths(plan: Plan) -> Sequence[str]:
+    """The locks of the processes that an earlier run of this job may have left behind."""
+    return sorted(str(path) for path in plan.state_dir.glob(f"{plan.name}.process-*.lock"))
