@@ -32,7 +32,30 @@ _NAMES = {
     "open_engine": "airless.engines",
 }
 
-__all__ = ["__version__", *_NAMES]  # noqa: PLE0604 - names as a list, for `import *` and for readers
+__all__ = [
+    "AirlessError",
+    "ConfigError",
+    "Dedup",
+    "Follow",
+    "Http",
+    "Limits",
+    "Link",
+    "LinkExtractor",
+    "Links",
+    "Message",
+    "Pace",
+    "PermanentError",
+    "Request",
+    "Response",
+    "Retry",
+    "RetryableError",
+    "Rule",
+    "Settings",
+    "Spider",
+    "Traps",
+    "open_engine",
+    "__version__",
+]
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:

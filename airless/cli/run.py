@@ -27,13 +27,12 @@ _INTERRUPTED = 130
 
 @click.command()
 @click.argument("target", metavar="MODULE:OPERATOR", envvar="OPERATOR_IMPORT")
-@click.option("--topic", metavar="TOPIC", help="The topic to work on; by default named for the class: Greet
-on greet.") @click.option(
-    "--engine", default=DEFAULT_ENGINE, show_default=True, envvar="AIRLESS_ENGINE", metavar="URL", help="Where from."
-)
-@click.option("--concurrency", type=click.IntRange(min=1), default=16, show_default=True, help="Messages at
-once.") @click.option("--until-idle", is_flag=True, help="End when no message waits any more, now or later.")
-@click.pass_context def run(
+@click.option("--topic", metavar="TOPIC", help="The topic; by default the class's name: Greet on greet.")
+@click.option("--engine", default=DEFAULT_ENGINE, envvar="AIRLESS_ENGINE", metavar="URL", help="Where from.")
+@click.option("--concurrency", type=click.IntRange(min=1), default=16, help="Messages at once (16).")
+@click.option("--until-idle", is_flag=True, help="End when no message waits any more, now or later.")
+@click.pass_context
+def run(
     ctx: click.Context, target: str, topic: str | None, engine: str, concurrency: int, until_idle: bool
 ) -> None:
     """Run an operator on the messages of a topic, and the error operator beside it. One line a message.
@@ -56,7 +55,7 @@ once.") @click.option("--until-idle", is_flag=True, help="End when no message wa
     """
     config = Config.from_env(os.environ)
     logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s")
-    kind = load_target(target, Operator)
+    kind = load_target(target, Operator)  # type: ignore[type-abstract]  # subclasses are asked for
     try:
         operator = kind()
     except TypeError as error:
@@ -71,14 +70,15 @@ once.") @click.option("--until-idle", is_flag=True, help="End when no message wa
 
 
 def default_topic(kind: type[Operator]) -> str:
-    """The class's name in kebab case, without "Operator" at its end: ``SendMailOperator`` works on ``send-mail``."""
+    """The class's name in kebab case, without "Operator" at its end: ``SendMail`` works on ``send-mail``."""
     name = re.sub(r"(?<=.)Operator$", "", kind.__name__)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
 def line(end: Ended) -> str:
     """A message's end as one line."""
-    head = f"{time.strftime('%H:%M:%S')} {{}} {end.delivery.topic} {end.delivery.id} {end.elapsed_s * 1000:.0f} ms"
+    place = f"{end.delivery.topic} {end.delivery.id} {end.elapsed_s * 1000:.0f} ms"
+    head = f"{time.strftime('%H:%M:%S')} {{}} {place}"
     match end.outcome:
         case Done(effects):
             published = f", {len(effects.publish):,} published" if effects.publish else ""

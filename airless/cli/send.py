@@ -26,15 +26,21 @@ _CHUNK = 1_000
 @click.command()
 @click.argument("topic")
 @click.argument("data", metavar="JSON", default="-")
-@click.option("--lines", is_flag=True, help="Read one JSON object a line from standard input; send them in
-bulk.") @click.option("--delay", "delay_s", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
-help="Not before.") @click.option("--key", metavar="KEY", help="Ordering key: messages of one key run one
-after the other.") @click.option("--id", "message_id", metavar="ID", help="The message's id; sent twice while
-it waits, it is one message.") @click.option(
-    "--engine", default=DEFAULT_ENGINE, show_default=True, envvar="AIRLESS_ENGINE", metavar="URL", help="Where to."
+@click.option("--lines", is_flag=True, help="Read one JSON object a line from standard input; send in bulk.")
+@click.option("--delay", "delay_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Not before.")
+@click.option("--key", metavar="KEY", help="Ordering key: messages of one key run one after the other.")
+@click.option(
+    "--id", "message_id", metavar="ID", help="The id; sent twice while it waits, it is one message."
 )
+@click.option("--engine", default=DEFAULT_ENGINE, envvar="AIRLESS_ENGINE", metavar="URL", help="Where to.")
 def send(
-    topic: str, data: str, lines: bool, delay_s: float, key: str | None, message_id: str | None, engine: str
+    topic: str,
+    data: str,
+    lines: bool,
+    delay_s: float | None,
+    key: str | None,
+    message_id: str | None,
+    engine: str,
 ) -> None:
     """Publish messages on TOPIC. JSON is an object, or - to read it from standard input.
 
@@ -65,7 +71,7 @@ def send(
 
 
 async def _publish(url: str, messages: Iterator[Message]) -> int:
-    """Publish them a chunk at a time, so that a pipe of any length needs the memory of one; how many there were."""
+    """Publish them a chunk at a time, so that a pipe of any length needs the memory of one; their number."""
     sent = 0
     async with aclosing(await open_engine(url)) as engine:
         while chunk := _take(messages, sent):
@@ -93,5 +99,5 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise MessageError(f"{what} is not JSON: {error}") from error
     if not isinstance(data, dict):
-        raise MessageError(f"{what} must be a JSON object such as {{\"name\": \"Ada\"}}, not {type(data).__name__}")
+        raise MessageError(f"{what} must be a JSON object, not {type(data).__name__}")
     return data

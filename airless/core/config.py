@@ -71,7 +71,7 @@ class Config:
         )
 
     def topic(self, name: str) -> str:
-        """The name a topic has on the engine: ``{env}-{name}`` where ENV is set and the name hasn't got it yet."""
+        """A topic's name on the engine: ``{env}-{name}`` where ENV is set and the name hasn't got it yet."""
         if self.env is None or name.startswith(f"{self.env}-"):
             return name
         return f"{self.env}-{name}"

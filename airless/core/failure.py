@@ -1,4 +1,4 @@
-"""What is kept of a failure: the report for the error topic, and where the raw message lies if that can't be."""
+"""What is kept of a failure: the report for the error topic, and where the raw message lies otherwise."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def utc_text(now_s: float) -> str:
 
 
 def sink_name(topic: str, id: str) -> str:
-    """The object that keeps a message which nothing more can be done for. Ids are opaque, so they are quoted."""
+    """The object that keeps a message which nothing more can be done for; opaque ids are quoted."""
     return f"dead/{quote(topic, safe='')}/{quote(id, safe='')}"

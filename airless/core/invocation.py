@@ -28,7 +28,7 @@ from airless.core.errors import (
 from airless.core.failure import error_report, error_text, sink_name
 from airless.core.message import Message
 from airless.core.outcome import Again, Dead, Done, Effects, Ended, Lost, Outcome, Runner
-from airless.core.ports import Commit, Delivery, Engine, Settlement
+from airless.core.ports import Commit, Delivery, Engine, Settlement, StateWrite
 from airless.core.retry import Retry, earlier_attempts
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Policy:
 
 
 class Invocation:
-    """Runs an operator on deliveries of one engine. `observe` is told of each message whose end is durable."""
+    """Runs an operator on deliveries of an engine. `observe` is told of each message whose end is durable."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Invocation:
         return message
 
     def _judge(self, message: Message, outcome: Outcome | BaseException) -> Outcome:
-        """What an outcome means for the message: a failure, or a charged wait, is limited by the retry policy."""
+        """What an outcome means: failures, and waits that are charged, are limited by the retry policy."""
         if isinstance(outcome, (Done, Lost)) or (isinstance(outcome, Again) and not outcome.charge):
             return outcome
         if isinstance(outcome, Dead):
@@ -183,7 +183,9 @@ class Invocation:
         """One commit that holds the effects and the settlement of each end."""
         put: dict[str, bytes] = {}
         publish: list[Message] = []
-        state, delete, settle = [], [], []
+        state: list[StateWrite] = []
+        delete: list[str] = []
+        settle: list[Settlement] = []
         for end in ended:
             effects = self._effects(end)
             put.update(effects.put)
@@ -221,7 +223,7 @@ class Invocation:
         return Effects()
 
     async def _commit_alone(self, end: Ended) -> Ended:
-        """Commit one message, falling back step by step to what the engine takes: report, raw in the sink, nothing."""
+        """Commit one message; what the engine refuses falls back to a report, and that to the sink."""
         while True:
             try:
                 await self.engine.commit(self._commit_of([end]))

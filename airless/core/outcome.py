@@ -38,7 +38,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """The message is given up. Its report goes to the error topic or, unless `publish`, raw into the terminal sink."""
+    """The message is given up: reported on the error topic or, unless `publish`, put raw into the sink."""
 
     error: str
     publish: bool = True

@@ -1,7 +1,7 @@
-"""A sliding window over a topic, for hosts that stay: each message takes a slot and leaves it when it is done.
+"""A sliding window over a topic, for hosts that stay: a message takes a slot and leaves it when it is done.
 
-A slow message holds up nobody: slots are filled as they come free, and what has ended is committed in
-groups, a moment after the first of a group or when the group is full, whichever comes first.
+A slow message holds up nobody: slots are filled as they come free, and what has ended is committed in groups,
+a moment after the first of a group or when the group is full, whichever comes first.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Window:
         return len(self._held)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain: what runs is finished and committed, what waits is handed back.
+        """Work until `stop` is set, then drain: what runs is finished and committed, the rest handed back.
 
         Raises what the engine raises; what isn't committed by then is redelivered.
         """

@@ -387,11 +387,13 @@ class Crawler:
                 return Outcome("skipped", "robots_unreachable")
             queue.blocked_until = robots.expires_s
             return Outcome("wait")
+        delay_s = robots.rules.crawl_delay_s or 0.0
+        if delay_s > queue.crawl_delay_s:
+            logger.info("%s asks for a crawl delay of %g s", site, delay_s)
+            queue.crawl_delay_s = delay_s
+            queue.pace.set_crawl_delay(delay_s)
         if queue.probing:
             queue.probing = False
-            if robots.rules.crawl_delay_s:
-                logger.info("%s asks for a crawl delay of %g s", site, robots.rules.crawl_delay_s)
-            queue.pace.set_crawl_delay(robots.rules.crawl_delay_s)
             self._schedule.wake(queue)
             self._pump()
         if not robots.rules.allows(target_of(url)):

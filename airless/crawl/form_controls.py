@@ -118,7 +118,7 @@ def _control(node: LexborNode) -> Control | None:
         values = (value.strip("\t\n\f\r ") if type in ("url", "email") else value,)
     if not name and kind not in ("submit", "image"):
         return None
-    direction = attributes.get("dirname", "")
+    direction = attributes.get("dirname", "") if node.tag != "button" and type in _WITH_DIRECTION else ""
     return Control(
         name=name,
         kind=kind,
@@ -127,7 +127,7 @@ def _control(node: LexborNode) -> Control | None:
         type=type,
         id=attributes.get("id"),
         label=node.text() if node.tag == "button" else value,
-        direction=(direction, _direction(node)) if direction and type in _WITH_DIRECTION else None,
+        direction=(direction, _direction(node)) if direction else None,
         action=attributes.get("formaction"),
         method=attributes.get("formmethod"),
         enctype=attributes.get("formenctype"),

@@ -53,6 +53,8 @@ def prescan(body: bytes) -> str | None:
 
 
 def _meta_encoding(head: bytes) -> str | None:
+    if b"charset" not in head.lower():
+        return None  # no tag can declare anything then, and reading them all costs as much as a parse
     at = head.find(b"<")
     while at >= 0:
         if head.startswith(b"<!--", at):

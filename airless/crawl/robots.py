@@ -96,7 +96,7 @@ class Rules:
     _patterns: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Most rules are plain prefixes and most pages match none of them: one call then rules out all of those.
+        # Most rules are plain prefixes and most pages match none of them: one call rules all those out.
         prefixes = tuple(rule.pieces[0] for rule in self.rules if rule.is_prefix)
         object.__setattr__(self, "_prefixes", prefixes)
         object.__setattr__(self, "_patterns", tuple(rule for rule in self.rules if not rule.is_prefix))

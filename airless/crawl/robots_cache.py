@@ -32,7 +32,7 @@ STALE_S = 7 * 86_400.0
 """How long rules that were read go on counting while robots.txt can't be had any more (RFC 9309 §2.4)."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_RULE_BYTES, _ENTRY_BYTES = 200, 1_000
+_ENTRY_BYTES, _RULE_BYTES, _PIECE_BYTES = 1_000, 200, 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ class _Turn:
 
 def _weight(robots: Robots) -> int:
     """About how many bytes of memory an entry takes."""
-    rules = sum(rule.octets + _RULE_BYTES for rule in robots.rules.rules)
+    rules = sum(rule.octets + _RULE_BYTES + _PIECE_BYTES * len(rule.pieces) for rule in robots.rules.rules)
     return _ENTRY_BYTES + rules + sum(map(len, robots.rules.sitemaps))
 
 

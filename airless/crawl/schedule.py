@@ -20,13 +20,14 @@ class HostQueue:
     While `probing`, before the host's robots.txt is known, one request at a time may be under way.
     """
 
-    __slots__ = ("blocked_until", "host", "pace", "pages", "probing", "queued", "size", "_lanes")
+    __slots__ = ("blocked_until", "crawl_delay_s", "host", "pace", "pages", "probing", "queued", "size", "_lanes")
 
     def __init__(self, host: str, pace: HostPace, pages: int = 0) -> None:
         self.host = host
         self.pace = pace
         self.pages = pages
         self.blocked_until = 0.0
+        self.crawl_delay_s = 0.0
         self.probing = False
         self.queued = False
         self.size = 0
@@ -82,6 +83,7 @@ class Schedule:
         self._ready: deque[HostQueue] = deque()
         self._later: list[tuple[float, int, HostQueue]] = []
         self._ticket = 0
+        self._now = 0.0
         self.size = 0
 
     @property
@@ -118,6 +120,7 @@ class Schedule:
 
     def take(self, now: float) -> tuple[HostQueue, Entry] | None:
         """The next entry that may start now, or None."""
+        self._now = now
         later = self._later
         while later and later[0][0] <= now:
             self._ready.append(heapq.heappop(later)[2])
@@ -156,5 +159,5 @@ class Schedule:
     def _forget_idle(self) -> None:
         idle = [q.host for q in self._hosts.values() if not q.size and not q.queued and not q.pace.in_flight]
         for host in idle[: len(idle) // 2 + 1]:
-            if self._hosts[host].pace.dump() is None:
+            if self._hosts[host].pace.dump(self._now) is None:
                 del self._hosts[host]

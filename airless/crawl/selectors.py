@@ -30,7 +30,7 @@ class Page:
     def root(self) -> Selector:
         """The document's element."""
         root = self.tree.root
-        if root is None:  # pragma: no cover - the HTML parser always makes an <html>
+        if root is None:
             raise ValueError("the document has no element")
         return Selector(root, self)
 

@@ -9,7 +9,7 @@ from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.robots import Rules
 from airless.crawl.sitemaps import MAX_NESTING, SitemapParser
-from airless.crawl.urls import canonical, origin
+from airless.crawl.urls import canonical, join, origin
 
 ROBOTS = "@robots"
 SITEMAP = "@sitemap"
@@ -32,10 +32,11 @@ def run_sitemap_callback(response: Response) -> Iterator[Request | Follow]:
 
 
 def _from_robots(response: Response) -> Iterator[Request]:
-    found: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     if 200 <= response.status < 300:
-        found = Rules.parse(response.body, "airless").sitemaps
-    for url in found or (f"{origin(response.url)}/sitemap.xml",):
+        named = Rules.parse(response.body, "airless").sitemaps
+    found = [url for text in named if (url := join(response.url, text)) is not None]
+    for url in found or [f"{origin(response.url)}/sitemap.xml"]:
         yield Request(url, callback=SITEMAP, priority=1)
 
 

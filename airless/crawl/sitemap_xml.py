@@ -1,6 +1,7 @@
 """The XML forms of a sitemap, read as a stream: urlset, sitemapindex, RSS and Atom.
 
-Entities can't be declared (a few lines of them expand to gigabytes) and nothing external is ever loaded.
+A document type with declarations of its own is refused, as a few lines of entities expand to gigabytes, and
+nothing external is ever loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from airless.crawl.urls import canonical, join
 
 _MAX_DEPTH = 64
 _MAX_TEXT_CHARS = 8_192
+
+# The parser starts an unfinished token anew with each chunk, which is quadratic in the token's length.
+_MAX_TOKEN_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,13 @@ class SitemapXml:
         self._chars = 0
         self._fields: dict[str, str] = {}
         self._found: list[SitemapEntry] = []
+        self._bytes = 0
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._characters
-        self._parser.EntityDeclHandler = _refuse_entity
+        self._parser.StartDoctypeDeclHandler = _no_declarations
 
     def feed(self, data: bytes) -> list[SitemapEntry]:
         """The entries whose end is in these bytes."""
@@ -83,8 +88,11 @@ class SitemapXml:
         return self._parse(b"", final=True)
 
     def _parse(self, data: bytes, *, final: bool) -> list[SitemapEntry]:
+        self._bytes += len(data)
         try:
             self._parser.Parse(data, final)
+            if self._bytes - self._parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
+                raise _Refused(f"a tag or comment is longer than {_MAX_TOKEN_BYTES} bytes")
         except (expat.ExpatError, _Refused, ValueError, LookupError) as error:
             # The last two are what the parser raises for a declared encoding that it can't read.
             self.error = f"not a readable sitemap: {error}"
@@ -141,8 +149,9 @@ class SitemapXml:
             )
 
 
-def _refuse_entity(*declaration: object) -> None:
-    raise _Refused("entity declarations are refused")
+def _no_declarations(name: str, system: str | None, public: str | None, has_subset: int) -> None:
+    if has_subset:
+        raise _Refused("a document type with declarations is refused")
 
 
 def _priority(text: str | None) -> float | None:

@@ -94,12 +94,9 @@ def seed(url: str) -> str:
 
 def _seed(absolute: str, typed: str) -> str:
     try:
-        found = _fetchable(URL.parse(absolute))
+        return str(URL.parse(absolute)).partition("#")[0]
     except (URLError, UnicodeEncodeError) as error:
         raise ConfigError(f"{typed!r} is no URL to crawl: {error}") from error
-    if found is None:
-        raise ConfigError(f"{typed!r} is no URL to crawl")
-    return found
 
 
 def _is_local(host: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -100,11 +101,12 @@ class Visitor:
             if request.callback in SITEMAP_CALLBACKS:
                 outcome.found.extend(run_sitemap_callback(response))
                 return outcome
-            async for result in run_callback(self._spider, response):
-                if isinstance(result, (Request, Follow)):
-                    outcome.found.append(result)
-                else:
-                    outcome.items.append(encode(result))
+            async with aclosing(run_callback(self._spider, response)) as results:
+                async for result in results:
+                    if isinstance(result, (Request, Follow)):
+                        outcome.found.append(result)
+                    else:
+                        outcome.items.append(encode(result))
         except ConfigError:
             raise
         except Exception:

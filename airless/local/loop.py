@@ -63,7 +63,7 @@ async def run_operator(
 async def run_windows(
     engine: Engine, windows: list[Window], *, stop: asyncio.Event, until_idle: bool
 ) -> None:
-    """Run windows side by side until `stop` is set or, with `until_idle`, nothing waits on any of their topics."""
+    """Run windows side by side until `stop` is set or, with `until_idle`, nothing waits on their topics."""
     over = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
@@ -98,7 +98,7 @@ async def _watch(
 
 
 async def _is_idle(engine: Engine, windows: list[Window]) -> bool:
-    """Whether nothing waits on any topic. A commit between the readings could have moved a message past them."""
+    """Whether nothing waits on any topic. A commit meanwhile could have moved a message past the readings."""
     if any(window.held for window in windows):
         return False
     settled = [window.counts.total() for window in windows]

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as an operator sees it. The names of `headers` are lower-case; `query` holds the last of each name."""
+    """A request as an operator sees it. The names of `headers` are lower-case; `query` has the last of a name."""
 
     method: str = "GET"
     path: str = "/"
@@ -88,7 +88,7 @@ class HttpOperator(Operator):
         """
 
     async def handle(self, message: Message) -> Any:
-        """Answer the request that a message's data holds: ``{method, path, query, headers, body}``, all optional."""
+        """Answer the request in a message's data: ``{method, path, query, headers, body}``, all optional."""
         data = message.data
         body = data.get("body", "")
         request = HttpRequest(

@@ -12,7 +12,7 @@ import orjson
 def landing_row(
     event_id: str, resource: str, data: Any, *, created_at: str, metadata: Mapping[str, Any] | None = None
 ) -> bytes:
-    """A row as one JSON line: ``_event_id, _resource, _json, _created_at``; `_json` is text, for any table takes it."""
+    """``_event_id, _resource, _json, _created_at`` as a JSON line; `_json` is text, which any table takes."""
     row = {
         "_event_id": event_id,
         "_resource": resource,

@@ -15,7 +15,7 @@ from airless.operators.context import CURRENT, MessageLogger, current
 
 
 class Operator(ABC):
-    """The base of operators. One instance works on many messages at once: keep nothing of a message on ``self``.
+    """The base of operators. One instance works on many messages at once: keep none of theirs on ``self``.
 
     What is published or put here happens if and only if the message is done, in the same commit.
     """
@@ -38,7 +38,7 @@ class Operator(ABC):
 
     @property
     def logger(self) -> logging.Logger | logging.LoggerAdapter[logging.Logger]:
-        """A logger named for the operator's class, bound to the id of the message at work, if there is one."""
+        """A logger named for the operator's class, bound to the message at work, if there is one."""
         logger = logging.getLogger(f"{type(self).__module__}.{type(self).__qualname__}")
         context = CURRENT.get(None)
         return logger if context is None else MessageLogger(logger, context.message.id)
@@ -57,7 +57,7 @@ class Operator(ABC):
         ordering_key: str | None = None,
         priority: int = 0,
     ) -> None:
-        """Publish a message when this one is done; `data` is copied, so it may be changed and published again.
+        """Publish a message when this one is done; `data` is copied, so it may be changed afterwards.
 
         Without an `id` it gets one that follows from this message's and from how many were published before,
         so a replay that publishes in the same order publishes the same messages. Raises MessageError for
@@ -78,7 +78,7 @@ class Operator(ABC):
         current().put(name, data)
 
     def report_error(self, message: str, data: Any = None) -> None:
-        """Report a fault on the error topic without failing this message; `data` defaults to the message's own.
+        """Report a fault on the error topic without failing this message; `data` is its own by default.
 
         On the error topic itself nothing is published: the report is kept in the terminal sink.
         """
@@ -94,7 +94,7 @@ class Operator(ABC):
             context.publish(error_topic, report)
 
     def chain_messages(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Publish the first of ``[{topic, data}, …]`` when this message is done; each success publishes the next."""
+        """Publish the first of ``[{topic, data}, …]`` with this message; each success publishes the next."""
         if messages:
             first = chained(messages)
             current().publish(first["topic"], first["data"])

@@ -90,7 +90,7 @@ class RedirectOperator(EventOperator):
         if stop < len(product):
             context.next_held = True
             following = {**data, "metadata": {**metadata, _OFFSET: stop}}
-            # A continuation is no hop: the offset grows to the end of the product, so it can't go round in a circle.
+            # A continuation is no hop: the offset grows to the product's end, so it can't go in a circle.
             context.publish_message(
                 replace(message.derive(f"offset:{stop}", message.topic, following), hops=message.hops)
             )

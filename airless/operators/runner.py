@@ -52,7 +52,7 @@ class OperatorRunner:
         return Context(message, self.config, self._clock, self._executor)
 
     async def run_one(self, context: Context) -> Done:
-        """Run the operator on a message; its result is left in the context. Raises what the operator raises."""
+        """Run the operator on a message; its result is left in the context. Raises what it raises."""
         following = next_messages(context.message.data)
         token = CURRENT.set(context)
         try:

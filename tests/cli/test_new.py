@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from airless.cli import cli
 from airless.cli import new as command
 from airless.cli.new import naming
 from airless.core.errors import ConfigError
@@ -16,20 +18,18 @@ from airless.core.errors import ConfigError
 ENV = {**os.environ, "PYTHONPATH": str(Path(command.__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def airless_new(name: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "airless", "new", name],
-        cwd=cwd,
-        env=ENV,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def airless_new(name: str) -> Result:
+    return CliRunner().invoke(cli, ["new", name])
 
 
 def test_the_test_of_a_new_project_passes(tmp_path: Path) -> None:
-    made = airless_new("my-shop", tmp_path)
-    assert made.returncode == 0, made.stderr
+    made = airless_new("my-shop")
+    assert made.exit_code == 0, made.stderr
     project = tmp_path / "my-shop"
     files = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     assert files == {
@@ -58,24 +58,24 @@ def test_the_test_of_a_new_project_passes(tmp_path: Path) -> None:
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "mine.txt").write_text("mine")
-    done = airless_new("shop", tmp_path)
-    assert done.returncode == 2
+    done = airless_new("shop")
+    assert done.exit_code == 2
     assert "nothing was written" in done.stderr
     assert [path.name for path in (tmp_path / "shop").iterdir()] == ["mine.txt"]
     (tmp_path / "file").touch()
-    assert airless_new("file", tmp_path).returncode == 2
+    assert airless_new("file").exit_code == 2
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
-    assert airless_new("shop", tmp_path).returncode == 0
+    assert airless_new("shop").exit_code == 0
     assert (tmp_path / "shop" / "spiders" / "shop.py").is_file()
 
 
 def test_a_place_that_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = airless_new("file/shop", tmp_path)
-    assert done.returncode == 2
+    done = airless_new("file/shop")
+    assert done.exit_code == 2
     assert "can't make file/shop: Not a directory" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -108,5 +108,5 @@ def test_a_name_that_would_hide_another_module_is_refused(name: str) -> None:
 
 
 def test_no_folder_is_made_for_a_wrong_name(tmp_path: Path) -> None:
-    assert airless_new("class", tmp_path).returncode == 2
+    assert airless_new("class").exit_code == 2
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+import webbrowser
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +18,8 @@ from click.testing import CliRunner, Result
 from airless.cli import cli, shell
 
 PAGE = b"<!DOCTYPE html><html><head><title>One</title></head><body><h1>First</h1><a href='/two'>2</a></body>"
+
+ENV = {**os.environ, "PYTHONPATH": str(Path(shell.__file__).parents[2]), "TERM": "xterm"}
 
 
 class Site(BaseHTTPRequestHandler):
@@ -201,24 +205,66 @@ def test_exit_leaves_the_prompt(site: str) -> None:
     assert run(f"{site}/", typed="exit()\n").exit_code == 0
 
 
-def test_view_opens_the_page_with_its_links_made_absolute(tmp_path: Path, site: str) -> None:
-    seen = tmp_path / "seen"
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A browser that writes down what it was asked to open: the file with its notes."""
+    notes = tmp_path / "notes"
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')
+    browser.write_text(f'#!/bin/sh\necho "$1" > {notes}\n')
     browser.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-m", "airless", "shell", f"{site}/", "-c", "view()"],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(shell.__file__).parents[2]),
-            "BROWSER": f"{browser} %s",
-            "TMPDIR": str(tmp_path),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    file = Path(done.stdout.strip())
-    assert seen.read_text() == file.as_uri() + "\n"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    webbrowser.register("notes", None, webbrowser.GenericBrowser([str(browser), "%s"]), preferred=True)
+    return notes
+
+
+def test_view_opens_the_page_with_its_links_made_absolute(opened: Path, site: str) -> None:
+    result = run(f"{site}/", "-c", "view()")
+    file = Path(result.stdout.strip())
+    assert opened.read_text() == file.as_uri() + "\n"
+    assert file.suffix == ".html"
     assert f'<head><base href="{site}/"><title>' in file.read_text()
+
+
+def test_view_opens_what_is_no_html_as_it_is(opened: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,b\n")
+    file = Path(run(str(tmp_path / "data.csv"), "-c", "view()").stdout.strip())
+    assert file.suffix == ".csv"
+    assert file.read_text() == "a,b\n"
+    assert opened.read_text() == file.as_uri() + "\n"
+
+
+def test_ipython_is_the_prompt_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: str
+) -> None:
+    (tmp_path / "IPython.py").write_text("def start_ipython(argv, user_ns): print(user_ns['response'])")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    try:
+        assert run(f"{site}/").stdout == f"<200 {site}/>\n"
+    finally:
+        sys.modules.pop("IPython", None)
+
+
+def test_tab_completes_at_the_prompt(site: str) -> None:
+    """On a terminal of its own."""
+    master, terminal = os.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "airless", "shell", f"{site}/"],
+        env=ENV,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    try:
+        shown = b""
+        while b">>> " not in shown:
+            shown += os.read(master, 4096)
+        os.write(master, b"respon\t.status + 41000\nexit()\n")
+        while b"41200" not in shown:
+            shown += os.read(master, 4096)
+        assert child.wait() == 0
+    finally:
+        child.kill()
+        child.wait()
+        os.close(master)

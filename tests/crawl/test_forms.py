@@ -98,7 +98,8 @@ def test_a_post_form_is_urlencoded_and_keeps_the_query_of_its_action() -> None:
 
 def test_a_multipart_form_can_be_taken_apart_again() -> None:
     markup = (
-        "<form method=post enctype=Multipart/Form-Data><input name='a\"b' value=é><textarea name=t>1\n2</textarea>"
+        "<form method=post enctype=Multipart/Form-Data><input name='a\"b' value=é>"
+        "<textarea name=t>1\n2</textarea>"
         "<input type=file name=f></form>"
     )
     request = form(markup).submit()
@@ -134,7 +135,7 @@ def test_a_plain_text_form_has_a_line_for_each_field() -> None:
 @pytest.mark.parametrize(
     ("attributes", "charset", "encoding", "sent"),
     [
-        ("", "windows-1251", "windows-1251", "q=%C4+%26%238364%3B".replace("%26%238364%3B", "%88")),
+        ("", "windows-1251", "windows-1251", "q=%C4+%88"),
         ("", "iso-8859-5", "iso-8859-5", "q=%B4+%26%238364%3B"),
         ("accept-charset='nope utf8 koi8-r'", "windows-1251", "utf-8", "q=%D0%94+%E2%82%AC"),
         ("accept-charset=utf-16", "utf-8", "utf-8", "q=%D0%94+%E2%82%AC"),
@@ -213,7 +214,7 @@ def test_a_button_can_say_where_and_how_to_send() -> None:
 
 @pytest.mark.parametrize("click", ["off", "nope", ("do", "nope"), True])
 def test_a_button_that_is_not_there_is_an_error_that_names_those_that_are(click: object) -> None:
-    with pytest.raises(ValueError, match="has no button .*'do', 'do', 'go', 'quiet'"):
+    with pytest.raises(ValueError, match=r"has no button .*'do', 'do', 'go', 'quiet'"):
         form(BUTTONS).submit(click=click)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="its buttons: none"):
         form("<form></form>").submit(click="x")
@@ -237,7 +238,7 @@ def test_a_form_is_found_by_what_is_known_of_it() -> None:
     assert response.form(css=".k, .k input", index=1).entries() == [("3", "")]
     assert response.form(name="a").entries() == [("1", "")]
     for question in ({"name": "b"}, {"index": 3}, {"css": "body"}, {"id": "b", "index": 1}):
-        with pytest.raises(ValueError, match="has no such form: . match, 3 are on the page"):
+        with pytest.raises(ValueError, match=r"has no such form: . match, 3 are on the page"):
             response.form(**question)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not a CSS selector: 'p\\['"):
         response.form("p[")

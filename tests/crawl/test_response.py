@@ -159,7 +159,7 @@ def test_a_request_that_follows_carries_what_it_is_given() -> None:
 
 def test_what_can_not_be_followed_says_why() -> None:
     response = page()
-    with pytest.raises(ValueError, match="'mailto:a@b' on https://shop.example/list/"):
+    with pytest.raises(ValueError, match=r"'mailto:a@b' on https://shop\.example/list/"):
         response.follow("mailto:a@b")
     with pytest.raises(ValueError, match="<p> has neither href nor src"):
         response.follow(response.css("p")[0])

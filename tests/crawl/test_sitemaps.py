@@ -238,12 +238,21 @@ def test_a_page_that_is_no_sitemap_says_so() -> None:
     assert parser.error == "not a readable sitemap: <html> is neither a sitemap nor a feed"
 
 
-def test_declared_entities_are_refused() -> None:
-    bomb = b"""<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;">]>
-    <urlset><url><loc>http://www.example.com/&lol2;</loc></url></urlset>"""
-    found, parser = read(bomb)
+@pytest.mark.parametrize(
+    "declarations",
+    [b'<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;">', b'<!ATTLIST url long CDATA "aaaaaaaaaa">'],
+)
+def test_declarations_inside_the_file_are_refused(declarations: bytes) -> None:
+    bomb = b"<!DOCTYPE urlset [" + declarations + b"]>" + urlset("http://www.example.com/&lol2;")
+    found, parser = read(bomb, 10)
     assert found == []
-    assert parser.error == "not a readable sitemap: entity declarations are refused"
+    assert parser.error == "not a readable sitemap: a document type with declarations is refused"
+
+
+def test_a_comment_without_end_ends_the_file() -> None:
+    found, parser = read(urlset("http://www.example.com/").replace(b"</urlset>", b"<!--") + b" " * 3_000_000)
+    assert [entry.url for entry in found] == ["http://www.example.com/"]
+    assert parser.error == "not a readable sitemap: a tag or comment is longer than 1048576 bytes"
 
 
 def test_nothing_external_is_loaded() -> None:
@@ -287,7 +296,7 @@ def test_50_000_urls_are_read_and_one_more_is_not() -> None:
 
 
 def test_50_mib_are_read_and_one_byte_more_is_not() -> None:
-    head, tail = b"<urlset><url><loc>http://www.example.com/</loc></url><!--", b"--></urlset>"
+    head, tail = b"<urlset><url><loc>http://www.example.com/</loc></url>", b"</urlset>"
     parser = SitemapParser(BASE)
     found = parser.feed(head)
     left = MAX_BYTES - len(head) - len(tail)
@@ -303,7 +312,7 @@ def test_50_mib_are_read_and_one_byte_more_is_not() -> None:
 
 def test_a_gzip_bomb_stops_at_the_cap_in_little_memory() -> None:
     squeeze = zlib.compressobj(wbits=31)
-    block = b"\n" * (1 << 20)
+    block = b" " * (1 << 20)
     bomb = squeeze.compress(b"http://www.example.com/\n")
     bomb += b"".join(squeeze.compress(block) for _ in range(60)) + squeeze.flush()
     tracemalloc.start()

@@ -22,7 +22,7 @@ from airless.crawl.urls import (
     trap,
 )
 
-# WHATWG URL, the table of examples under "URLs": input, base, output (None where it fails or is no http(s) URL).
+# WHATWG URL, the table of examples under "URLs": input, base, output (None: no http(s) URL).
 STANDARD_EXAMPLES = [
     ("https:example.org", None, "https://example.org/"),
     ("https://////example.com///", None, "https://example.com///"),
@@ -64,7 +64,7 @@ STANDARD_HOSTS = [
     ("example^example", None),
 ]
 
-# RFC 3986 §5.4.1 and §5.4.2, relative to http://a/b/c/d;p?q; fragments are dropped, paths are never empty here.
+# RFC 3986 §5.4.1 and §5.4.2, relative to http://a/b/c/d;p?q (fragments are dropped).
 RFC3986_EXAMPLES = [
     ("g:h", None),
     ("g", "http://a/b/c/g"),

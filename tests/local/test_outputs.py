@@ -10,6 +10,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -267,6 +268,32 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     sink.close()
     assert link.is_symlink()
     assert (tmp_path / "real" / "data.csv").read_bytes() == b"a,b\r\n1,\r\n,2\r\n"
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_aborting_waits_for_a_write_that_still_runs(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    sink = opened(path)
+    sink.restore(None)
+    one = segment({"a": "x" * 100_000})
+    first = Event()
+    faults: list[OutputError] = []
+
+    def write_until_aborted() -> None:
+        try:
+            while True:
+                sink.write(one)
+                first.set()
+        except OutputError as error:
+            faults.append(error)
+
+    writing = Thread(target=write_until_aborted)
+    writing.start()
+    first.wait()
+    sink.abort()
+    writing.join()
+    assert len(faults) == 1
+    assert path.read_bytes().endswith(one if suffix == ".jsonl" else b"x\r\n")
 
 
 # Tables
@@ -534,6 +561,19 @@ def test_objects_with_open_keys_and_deep_lists_are_json_text(tmp_path: Path) -> 
 def test_a_crawl_without_items_gives_an_empty_parquet(tmp_path: Path) -> None:
     assert whole(tmp_path / "out.parquet").finish([])["rows"] == 0
     assert pq.read_table(tmp_path / "out.parquet").num_rows == 0
+
+
+def test_a_finished_parquet_stays_when_its_segments_were_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    state = whole(path).finish([segment({"a": 1})])
+    again = whole(path)
+    again.restore(state)
+    assert again.finish([]) == state
+    assert pq.read_table(path).to_pylist() == [{"a": 1}]
+    assert again.finish([segment({"a": 1}), segment({"a": 2})])["rows"] == 2
+    path.unlink()
+    with pytest.raises(OutputError, match=r"it is gone.*--restart"):
+        again.finish([])
 
 
 def test_a_parquet_that_fails_leaves_the_old_one(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ class _Brotli:
                 raise _Broken(str(error)) from error
             if piece:
                 yield piece
-            if self._stream.is_finished() or self._stream.can_accept_more_data():
+            # It takes more data already while output is still inside.
+            if self._stream.is_finished() or (not piece and self._stream.can_accept_more_data()):
                 return
             data = b""
 

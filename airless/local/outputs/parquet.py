@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from airless.core.errors import OutputError
 from airless.local.outputs import lines
-from airless.local.outputs.faults import told
+from airless.local.outputs.faults import changed, told
 from airless.local.outputs.place import beside, claim, resolve, sync_directory
 from airless.local.outputs.schema import ListOf, RecordOf, Scalar, Shape, fit, merge_fields, shape_of
 
@@ -38,11 +38,13 @@ class ParquetSink:
         self._name = path
         self._path = resolve(path)
         self._part = beside(self._path)
+        self._state: dict[str, Any] = {}
         with told(path):  # a place that can't be written is told now, not after the crawl
             os.close(claim(self._part)[0])
         self.abort()
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
+        self._state = dict(state or {})
         with told(self._name):
             self._part.unlink(missing_ok=True)
 
@@ -50,6 +52,8 @@ class ParquetSink:
         """As the port says. Raises OutputError; the output is then as it was before."""
         if iter(segments) is segments:
             raise TypeError("segments are gone through twice: an iterator gives them only once")
+        if self._state and not any(True for _ in segments):
+            return self._kept()
         fields: Mapping[str, Shape] = {}
         for segment in segments:
             for item in lines.read(segment):
@@ -72,7 +76,8 @@ class ParquetSink:
             ) from error
         finally:
             self.abort()
-        return {"format": "parquet", "length": length, "rows": rows}
+        self._state = {"format": "parquet", "length": length, "rows": rows}
+        return dict(self._state)
 
     def close(self) -> None:
         """Nothing stays open between calls."""
@@ -80,6 +85,14 @@ class ParquetSink:
     def abort(self) -> None:
         with contextlib.suppress(OSError):  # what is left behind is found again by `restore`
             self._part.unlink(missing_ok=True)
+
+    def _kept(self) -> dict[str, Any]:
+        """The recorded state, if the output is still what was made of the segments that were let go."""
+        with told(self._name):
+            length = self._path.stat().st_size if self._path.exists() else None
+        if length != self._state.get("length"):
+            raise changed(self._name, "it is gone, or not the one that was made of the crawl's items")
+        return dict(self._state)
 
     def _write(self, segments: Iterable[bytes], fields: Mapping[str, Shape]) -> int:
         schema = pa.schema([pa.field(name, _type(shape)) for name, shape in fields.items()])

@@ -1,4 +1,4 @@
-"""The port of outputs. Calls block: they belong in a thread, one at a time."""
+"""The port of outputs. Calls block: they belong in a thread, one at a time (`close` and `abort` wait)."""
 
 from __future__ import annotations
 
@@ -44,15 +44,18 @@ class WholeSink(Protocol):
     keeps_segments: Literal[True]
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Take away what a run left half made. The output of an earlier crawl stays until `finish`."""
+        """Take up where `finish` returned `state`; None is a new crawl.
+
+        What a run left half made is taken away. The output of an earlier crawl stays until `finish`.
+        """
         ...
 
     def finish(self, segments: Iterable[bytes]) -> dict[str, Any]:
-        """Make the output of all segments, in place of what was there, as one durable step; the state to
-        record.
+        """Put the output of all segments in place of what was there, in one durable step; the state to keep.
 
         Goes through `segments` twice, so they must give the same from the start each time. Doing it again is
-        harmless.
+        harmless, also when the segments were let go after the state was recorded: without any, what `state`
+        says stays. Raises OutputError where that isn't there any more.
         """
         ...
 

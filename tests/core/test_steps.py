@@ -1,0 +1,322 @@
+"""A commit in steps loses nothing and doubles nothing, wherever the process dies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from airless.core.clock import ManualClock
+from airless.core.codec import decode
+from airless.core.errors import Conflict, EngineError, LeaseLost
+from airless.core.message import Message
+from airless.core.ports import (
+    Commit,
+    Delivery,
+    Depth,
+    Objects,
+    Queue,
+    Settlement,
+    State,
+    StateWrite,
+    Versioned,
+)
+from airless.core.steps import SteppedEngine, unwrap, wrap
+from airless.engines.memory import MemoryEngine, MemoryStore
+
+
+class Crash(BaseException):
+    """The process dies here. No handler of an Exception sees it, as none sees a kill -9."""
+
+
+class Fuse:
+    """Blows before or after the `at`-th step that changes anything."""
+
+    def __init__(self, at: int | None = None, *, after: bool = False) -> None:
+        self._left = at
+        self._after = after
+        self.steps: list[str] = []
+
+    async def step(self, name: str, change: Any) -> Any:
+        self.steps.append(name)
+        blown = self._left == 0
+        if self._left is not None:
+            self._left -= 1
+        if blown and not self._after:
+            change.close()
+            raise Crash(name)
+        result = await change
+        if blown:
+            raise Crash(name)
+        return result
+
+
+class FusedQueue:
+    def __init__(self, queue: Queue, fuse: Fuse) -> None:
+        self._queue, self._fuse = queue, fuse
+
+    async def publish_many(self, messages: Sequence[Message]) -> None:
+        await self._fuse.step("publish", self._queue.publish_many(messages))
+
+    async def receive(
+        self,
+        topic: str,
+        *,
+        limit: int,
+        lease_s: float,
+        wait_s: float = 0.0,
+        keys: Sequence[str] | None = None,
+    ) -> list[Delivery]:
+        return await self._queue.receive(topic, limit=limit, lease_s=lease_s, wait_s=wait_s, keys=keys)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        await self._fuse.step("settle", self._queue.settle(settlements))
+
+    async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
+        await self._queue.extend(deliveries, lease_s)
+
+    async def depth(self, topic: str) -> Depth:
+        return await self._queue.depth(topic)
+
+
+class FusedState:
+    def __init__(self, state: State, fuse: Fuse) -> None:
+        self._state, self._fuse = state, fuse
+
+    async def load(self, key: str) -> Versioned | None:
+        return await self._state.load(key)
+
+    async def commit(self, write: StateWrite) -> str:
+        version: str = await self._fuse.step("state", self._state.commit(write))
+        return version
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        return self._state.list(prefix)
+
+
+class FusedObjects:
+    def __init__(self, objects: Objects, fuse: Fuse) -> None:
+        self._objects, self._fuse = objects, fuse
+
+    async def put(self, name: str, data: bytes) -> None:
+        await self._fuse.step("put", self._objects.put(name, data))
+
+    async def put_if_absent(self, name: str, data: bytes) -> bool:
+        return await self._objects.put_if_absent(name, data)
+
+    async def get(self, name: str) -> bytes | None:
+        return await self._objects.get(name)
+
+    async def delete(self, names: Sequence[str]) -> None:
+        await self._fuse.step("delete", self._objects.delete(names))
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        return self._objects.list(prefix)
+
+
+def opened(store: MemoryStore, clock: ManualClock, fuse: Fuse | None = None) -> SteppedEngine:
+    """A stepped engine over a memory engine's ports; like a process that died, it never closes the latter."""
+    inner, fuse = MemoryEngine(store, clock=clock), fuse or Fuse()
+    return SteppedEngine(
+        FusedQueue(inner.queue, fuse),
+        FusedState(inner.state, fuse),
+        FusedObjects(inner.objects, fuse),
+        close=inner.aclose,
+    )
+
+
+async def count(engine: SteppedEngine, topic: str, target: str | None) -> None:
+    """Add up a topic's numbers, each once, and pass each on to `target`: an operator with applied ids."""
+    while batch := await engine.queue.receive(topic, limit=2, lease_s=60):
+        found = await engine.state.load(topic)
+        state = json.loads(found.data) if found else {"applied": [], "total": 0}
+        fresh = [
+            message
+            for message in (decode(d.topic, d.body, id=d.id) for d in batch)
+            if message.id not in state["applied"]
+        ]
+        for message in fresh:
+            state["applied"].append(message.id)
+            state["total"] += message.data["number"]
+        await engine.commit(
+            Commit(
+                put={f"{topic}/{message.id}": b"item" for message in fresh},
+                state=[StateWrite(topic, json.dumps(state).encode(), found.version if found else None)]
+                if fresh
+                else [],
+                publish=[message.derive(0, target, message.data) for message in fresh] if target else [],
+                settle=[Settlement.done(d) for d in batch],
+                delete=[f"draft/{message.id}" for message in fresh],
+            )
+        )
+
+
+async def run(store: MemoryStore, clock: ManualClock, fuse: Fuse) -> None:
+    engine = opened(store, clock, fuse)
+    await count(engine, "first", "second")
+    await count(engine, "second", None)
+
+
+SENT = [Message("first", {"number": 10**n}, id=f"m{n}") for n in range(5)]
+
+
+async def prepared() -> tuple[MemoryStore, ManualClock]:
+    store, clock = MemoryStore(), ManualClock()
+    engine = MemoryEngine(store, clock=clock)
+    await engine.queue.publish_many(SENT)
+    for message in SENT:
+        await engine.objects.put(f"draft/{message.id}", b"")
+    return store, clock
+
+
+async def check(store: MemoryStore, clock: ManualClock) -> None:
+    engine = opened(store, clock)
+    for topic in ("first", "second"):
+        found = await engine.state.load(topic)
+        assert found is not None
+        state = json.loads(found.data)
+        assert (state["total"], len(state["applied"])) == (11111, 5)
+        assert len([name async for name in engine.objects.list(f"{topic}/")]) == 5
+        assert (await engine.queue.depth(topic)).messages == 0
+
+
+def crashes() -> Iterator[tuple[int, bool]]:
+    for at in range(28):
+        yield at, False
+        yield at, True
+
+
+async def test_steps_go_in_the_order_that_a_crash_allows() -> None:
+    store, clock = await prepared()
+    fuse = Fuse()
+    await run(store, clock, fuse)
+    assert fuse.steps[:6] == ["put", "put", "state", "publish", "settle", "delete"]
+    assert len(fuse.steps) == 5 * 2 + 3 * 4 + 3 * 3 - 3
+    await check(store, clock)
+
+
+@pytest.mark.parametrize(("at", "after"), crashes())
+async def test_a_crash_at_any_step_loses_and_doubles_nothing(at: int, after: bool) -> None:
+    store, clock = await prepared()
+    with pytest.raises(Crash):
+        await run(store, clock, Fuse(at, after=after))
+    clock.advance(61)  # the dead one's leases run out
+    await run(store, clock, Fuse())
+    await check(store, clock)
+
+
+async def test_a_crash_at_every_turn_loses_and_doubles_nothing() -> None:
+    store, clock = await prepared()
+    crashed = 0
+    while True:
+        try:
+            await run(store, clock, Fuse(3 + crashed % 4, after=crashed % 2 == 0))
+            break
+        except Crash:
+            crashed += 1
+            assert crashed < 100
+            clock.advance(61)
+    assert crashed > 2
+    await check(store, clock)
+
+
+async def test_a_left_outbox_goes_out_with_the_next_load_and_is_replaced_by_the_next_commit() -> None:
+    store, clock = MemoryStore(), ManualClock()
+    with pytest.raises(Crash):
+        await opened(store, clock, Fuse(1)).commit(
+            Commit(
+                state=[StateWrite("s", b"1", None)],
+                publish=[Message("links", {"ü": 1}, id="a", priority=3, hops=1)],
+            )
+        )
+    engine = opened(store, clock)
+    assert (await engine.queue.depth("links")).messages == 0
+    found = await engine.state.load("s")
+    assert found is not None
+    assert found.data == b"1"
+    (got,) = await engine.queue.receive("links", limit=9, lease_s=30)
+    message = decode(got.topic, got.body, id=got.id)
+    assert message == Message("links", {"ü": 1}, id="a", priority=3, hops=1)
+    await engine.queue.settle([Settlement.done(got)])
+    await engine.state.load("s")
+    await engine.state.commit(StateWrite("s", b"2", found.version))
+    await opened(store, clock).state.load("s")
+    assert (await engine.queue.depth("links")).messages == 0
+    assert [key async for key in engine.state.list("")] == ["s"]
+
+
+async def test_who_committed_does_not_publish_again_on_its_own_load() -> None:
+    engine = opened(MemoryStore(), ManualClock())
+    await engine.commit(Commit(state=[StateWrite("s", b"", None)], publish=[Message("links", {}, id="a")]))
+    (got,) = await engine.queue.receive("links", limit=9, lease_s=30)
+    await engine.queue.settle([Settlement.done(got)])
+    await engine.state.load("s")
+    assert (await engine.queue.depth("links")).messages == 0
+
+
+async def test_without_state_the_publish_comes_before_the_settling() -> None:
+    store, clock = await prepared()
+    fuse = Fuse()
+    engine = opened(store, clock, fuse)
+    (got,) = await engine.queue.receive("first", limit=1, lease_s=30)
+    assert await engine.commit(Commit(publish=[Message("x", {})], settle=[Settlement.done(got)])) == ()
+    assert fuse.steps == ["publish", "settle"]
+
+
+async def test_the_outbox_rides_in_the_first_of_several_writes() -> None:
+    store, clock = MemoryStore(), ManualClock()
+    engine = opened(store, clock)
+    await engine.state.commit(StateWrite("b", b"old", None))
+    with pytest.raises(Conflict):
+        await engine.commit(
+            Commit(
+                state=[StateWrite("a", b"1", None), StateWrite("b", b"1", None)],
+                publish=[Message("links", {}, id="a")],
+            )
+        )
+    assert (await engine.queue.depth("links")).messages == 0
+    found = await engine.state.load("a")
+    assert found is not None
+    assert (await engine.queue.depth("links")).messages == 1
+    versions = await engine.commit(Commit(state=[StateWrite("c", b"1", None), StateWrite("d", b"1", None)]))
+    assert len(versions) == 2
+
+
+async def test_a_conflict_publishes_and_settles_nothing() -> None:
+    store, clock = await prepared()
+    async with opened(store, clock) as engine:
+        (got,) = await engine.queue.receive("first", limit=1, lease_s=30)
+        with pytest.raises(Conflict):
+            await engine.commit(
+                Commit(
+                    state=[StateWrite("s", b"", "7")],
+                    publish=[Message("links", {})],
+                    settle=[Settlement.done(got)],
+                )
+            )
+        assert (await engine.queue.depth("links")).messages == 0
+        assert (await engine.queue.depth("first")).leased == 1
+        await engine.queue.extend([got], 60)
+
+
+async def test_a_lost_lease_is_told() -> None:
+    store, clock = await prepared()
+    engine, other = opened(store, clock), opened(store, clock)
+    (got,) = await engine.queue.receive("first", limit=1, lease_s=30)
+    clock.advance(31)
+    await other.queue.receive("first", limit=1, lease_s=30)
+    with pytest.raises(LeaseLost):
+        await engine.commit(Commit(settle=[Settlement.done(got)]))
+    assert await engine.objects.put_if_absent("x", b"1")
+    assert await engine.objects.get("x") == b"1"
+
+
+async def test_state_of_somebody_else_is_refused() -> None:
+    engine = opened(MemoryStore(), ManualClock())
+    assert await engine.state.load("nothing") is None
+    assert unwrap(wrap(b"data", []), "k") == (b"data", [])
+    for stored in (b"", b"{}", b"something else", wrap(b"", [Message("t", {})])[:-1]):
+        with pytest.raises(EngineError, match="'k'"):
+            unwrap(stored, "k")

@@ -1,0 +1,75 @@
+"""A generated site on loopback, as deterministic as a file: every page is known from its number alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from typing import Self
+
+from aiohttp import web
+
+
+def links_of(number: int, pages: int) -> list[int]:
+    """The pages that a page links to: all are reached from page 0, most of them from several others."""
+    near = [number * 3 + 1, number * 3 + 2, number * 3 + 3]
+    far = [(number * 7919 + 13) % pages, (number * 104_729 + 1) % pages, 0]
+    return [n for n in (*near, *far) if n < pages]
+
+
+def body_of(number: int, pages: int) -> bytes:
+    links = "".join(f'<li><a href="/p/{n}.html">page {n}</a>' for n in links_of(number, pages))
+    padding = f"<p>{'text of page %d. ' % number * 20}</p>"
+    return f"<!doctype html><title>Page {number}</title><ul>{links}</ul>{padding}".encode()
+
+
+class Site:
+    """Serves `pages` pages in a thread of its own; counts what was asked for. `delay_s` is a page's latency."""
+
+    def __init__(self, pages: int, *, delay_s: float = 0.0) -> None:
+        self.pages = pages
+        self.delay_s = delay_s
+        self.asked: Counter[str] = Counter()
+        self.port = 0
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/p/0.html"
+
+    def urls(self) -> set[str]:
+        """Every page's URL."""
+        return {f"http://127.0.0.1:{self.port}/p/{n}.html" for n in range(self.pages)}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        app = web.Application()
+        app.router.add_get("/p/{number}.html", self._page)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _page(self, request: web.Request) -> web.Response:
+        self.asked[request.path] += 1
+        number = int(request.match_info["number"])
+        if number >= self.pages:
+            raise web.HTTPNotFound
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        return web.Response(body=body_of(number, self.pages), content_type="text/html", charset="utf-8")
