@@ -1,24 +1,28 @@
 """A commit in steps, for engines whose queue, state and objects share no transaction.
 
-    ① objects put → ② state committed, with the outbox in it → ③ outbox published → ④ input settled → ⑤ objects deleted
+    ① objects put → ② state committed, its outbox with it → ③ published → ④ input settled → ⑤ objects deleted
 
-The outbox is the list of messages to publish. It is stored with the state, so that ② decides: before it nothing has
-happened that a replay would not do again to the same effect, after it everything happens, however often the process
-dies. Whoever loads the state publishes the outbox that is in it once more, under the same ids; the next commit puts
-its own in the place. A crash after ② leaves the input unsettled: it comes again, and an operator that keeps the ids
-it has applied in its state finds it there and only settles it. That list is the operator's part of the bargain.
+The outbox is what is to be published and deleted. It is stored with the state, so that ② decides: before
+it nothing has happened that a replay would not do again to the same effect; after it everything happens,
+however often the process dies. Whoever loads the state carries out the outbox in it once more (the ids
+are the same); the next commit puts its own in the place. A crash after ② leaves the input unsettled: it
+comes again, and an operator that keeps the ids that it has applied in its state finds it there, and only
+settles it. That list is the operator's part. A crash after ④ leaves ⑤ to the next load.
 
-Without a state write there is no ②: what is published goes out before the input is settled, at least once.
+Without a state write there is no ②: what is published goes out before the input is settled, at least
+once, and a crash before ⑤ leaves objects lying.
 
-With several state writes the outbox rides in the first, and they are written in their order. They are not one: where
-a later one loses (Conflict) or the process dies in between, the earlier ones stay, and the input comes again. So the
-applied ids belong into the first, and the later ones must be such that writing them again from there is harmless.
+With several state writes the outbox rides in the first; they are written in their order, and are not
+one. Where a later one loses (Conflict) or the process dies in between, the earlier ones stay, and the
+input comes again. So the applied ids belong in the first, and writing the later ones once more, from
+what is there then, must be harmless.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import orjson
@@ -32,53 +36,70 @@ _MAGIC = b"AOB1"
 _HEAD = struct.Struct(">4sI")
 
 
-def wrap(data: bytes, outbox: Sequence[Message]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What follows from a state, and is still to be done."""
+
+    publish: Sequence[Message] = ()
+    delete: Sequence[str] = ()
+
+
+def wrap(data: bytes, outbox: Outbox) -> bytes:
     """State as it is stored: a head (magic, length of the outbox in bytes), the outbox as JSON, the data."""
-    packed = orjson.dumps([(m.topic, encode(m).decode()) for m in outbox]) if outbox else b""
+    packed = b""
+    if outbox.publish or outbox.delete:
+        publish = [(message.topic, encode(message).decode()) for message in outbox.publish]
+        packed = orjson.dumps((publish, list(outbox.delete)))
     return _HEAD.pack(_MAGIC, len(packed)) + packed + data
 
 
-def unwrap(stored: bytes, key: str) -> tuple[bytes, list[Message]]:
-    """The data and the outbox. Raises EngineError where the state was not written here."""
+def unwrap(stored: bytes, key: str) -> tuple[bytes, Outbox]:
+    """The data and the outbox. Raises EngineError where the state was not written by `wrap`."""
     if len(stored) < _HEAD.size or not stored.startswith(_MAGIC):
         raise EngineError(f"state {key!r} was not written by airless: it has no outbox")
-    length = _HEAD.unpack_from(stored)[1]
-    end = _HEAD.size + length
+    end = _HEAD.size + _HEAD.unpack_from(stored)[1]
     if len(stored) < end:
         raise EngineError(f"state {key!r} is cut short")
-    packed = orjson.loads(stored[_HEAD.size : end]) if length else []
-    return stored[end:], [decode(topic, body.encode(), id="") for topic, body in packed]
+    if end == _HEAD.size:
+        return stored[end:], Outbox()
+    publish, delete = orjson.loads(stored[_HEAD.size : end])
+    messages = [decode(topic, body.encode(), id="") for topic, body in publish]
+    return stored[end:], Outbox(messages, delete)
 
 
 class OutboxState:
-    """`State` whose values carry an outbox. Every version that a caller can know of has been published."""
+    """`State` whose values carry an outbox: who loads a version carries its outbox out first."""
 
-    def __init__(self, state: State, queue: Queue) -> None:
+    def __init__(self, state: State, queue: Queue, objects: Objects) -> None:
         self._state = state
         self._queue = queue
-        self._published: dict[str, str] = {}
+        self._objects = objects
+        self._carried_out: dict[str, str] = {}
 
     async def load(self, key: str) -> Versioned | None:
-        """As `State.load`, when the outbox that was left there is published."""
+        """As `State.load`, after carrying out the outbox that was left there."""
         stored = await self._state.load(key)
         if stored is None:
             return None
         data, outbox = unwrap(stored.data, key)
-        if outbox and self._published.get(key) != stored.version:
-            await self._queue.publish_many(outbox)
-            self._published[key] = stored.version
+        if self._carried_out.get(key) != stored.version:
+            if outbox.publish:
+                await self._queue.publish_many(outbox.publish)
+            if outbox.delete:
+                await self._objects.delete(outbox.delete)
+            self.carried_out(key, stored.version)
         return Versioned(stored.version, data)
 
     async def commit(self, write: StateWrite) -> str:
-        return await self.commit_with(write, ())
+        return await self.commit_with(write, Outbox())
 
-    async def commit_with(self, write: StateWrite, outbox: Sequence[Message]) -> str:
-        """The new version, which is not to be used before `outbox` is published and `published` told so."""
+    async def commit_with(self, write: StateWrite, outbox: Outbox) -> str:
+        """The new version, whose outbox the caller carries out."""
         return await self._state.commit(StateWrite(write.key, wrap(write.data, outbox), write.expected))
 
-    def published(self, key: str, version: str) -> None:
-        """Spare the next load of this version its second publish."""
-        self._published[key] = version
+    def carried_out(self, key: str, version: str) -> None:
+        """Spare the next load of this version its outbox."""
+        self._carried_out[key] = version
 
     def list(self, prefix: str) -> AsyncIterator[str]:
         return self._state.list(prefix)
@@ -91,26 +112,26 @@ class SteppedEngine:
         self, queue: Queue, state: State, objects: Objects, *, close: Callable[[], Awaitable[None]]
     ) -> None:
         self.queue = queue
-        self.state = OutboxState(state, queue)
+        self.state = OutboxState(state, queue, objects)
         self.objects = objects
         self._close = close
 
     async def commit(self, commit: Commit) -> tuple[str, ...]:
-        """As `Engine.commit`, in steps. LeaseLost comes after the state was committed: it is a replay's turn."""
+        """As `Engine.commit`, in steps. LeaseLost may come after the state was committed: see the module."""
         for name, data in commit.put.items():
             await self.objects.put(name, data)
         versions: list[str] = []
         for write in commit.state:
-            outbox = () if versions else commit.publish
+            outbox = Outbox() if versions else Outbox(commit.publish, commit.delete)
             versions.append(await self.state.commit_with(write, outbox))
         if commit.publish:
             await self.queue.publish_many(commit.publish)
-            if versions:
-                self.state.published(commit.state[0].key, versions[0])
         if commit.settle:
             await self.queue.settle(commit.settle)
         if commit.delete:
             await self.objects.delete(commit.delete)
+        if versions:
+            self.state.carried_out(commit.state[0].key, versions[0])
         return tuple(versions)
 
     async def aclose(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from airless.core.clock import Clock
-from airless.crawl.errors import FetchError
+from airless.crawl.errors import AddressRefused, FetchError
 from airless.crawl.fetch import Fetcher
 from airless.crawl.headers import Headers
 from airless.crawl.request import Request
@@ -158,6 +158,9 @@ class RobotsCache:
     async def _refresh(self, origin: str) -> Robots:
         try:
             response = await self._fetch(f"{origin}/robots.txt")
+        except AddressRefused:
+            # The pages stand at the same address: their own fetch is refused, and says why.
+            robots = Robots(Rules.allow_all(), self._clock.now() + LEAST_TTL_S)
         except FetchError as error:
             logger.warning("%s/robots.txt can't be had: %s", origin, error)
             robots = self._unreachable(origin, None, None)

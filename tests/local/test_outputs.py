@@ -446,20 +446,17 @@ def test_a_reader_that_went_away_is_an_error_and_not_a_traceback_at_the_end() ->
 
 
 def test_a_full_pipe_is_waited_for() -> None:
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
     lines = b'{"a":1}\n' * 50_000
-    child = os.fork()
-    if child == 0:
-        os.close(writer)
-        total = 0
-        while data := os.read(reader, 65536):
-            total += len(data)
-        os._exit(total == len(lines))
-    os.close(reader)
-    with open(writer, "wb") as stream:
-        StdoutSink(stream).write(lines)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    code = "import sys; print(len(sys.stdin.buffer.read()))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        os.set_blocking(reader.stdin.fileno(), False)
+        StdoutSink(reader.stdin).write(lines)
+        reader.stdin.close()
+        assert int(reader.stdout.read()) == len(lines)
 
 
 # Parquet

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from airless.core.errors import AirlessError, EngineError
 from airless.engines.sqlite.faults import translate
 from airless.engines.sqlite.options import SqliteOptions
 from airless.engines.sqlite.schema import connect
+from airless.engines.sqlite.transactions import transaction
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 Undo = Callable[[sqlite3.Connection, T], None]
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is written inside, or nothing. The write lock is taken at once."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk may have rolled it back already
-            connection.execute("ROLLBACK")
-        raise
 
 
 class Database:

@@ -12,10 +12,11 @@ from airless.core.ports import Commit, StateWrite, Versioned
 from airless.engines.bell import Bell
 from airless.engines.sqlite import documents, leases
 from airless.engines.sqlite.consumers import Consumers
-from airless.engines.sqlite.database import Database, transaction
+from airless.engines.sqlite.database import Database
 from airless.engines.sqlite.options import SqliteOptions
 from airless.engines.sqlite.publishing import publish
 from airless.engines.sqlite.queue import SqliteQueue, sweep
+from airless.engines.sqlite.transactions import transaction
 
 _PAGE = 1000
 

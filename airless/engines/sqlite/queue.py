@@ -14,8 +14,9 @@ from airless.core.ports import Delivery, Depth, Settlement
 from airless.engines.bell import Bell
 from airless.engines.sqlite import choosing, leases
 from airless.engines.sqlite.consumers import Consumers
-from airless.engines.sqlite.database import Database, transaction
+from airless.engines.sqlite.database import Database
 from airless.engines.sqlite.publishing import publish
+from airless.engines.sqlite.transactions import transaction
 
 # How long to wait before looking again for what another process published.
 _POLL_FIRST_S, _POLL_LAST_S = 0.01, 0.1

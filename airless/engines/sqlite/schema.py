@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airless.core.errors import ConfigError
 from airless.engines.sqlite.options import SqliteOptions
+from airless.engines.sqlite.transactions import transaction
 
 VERSION = 1
 APPLICATION_ID = 0x41524C53
@@ -65,25 +66,28 @@ def _prepare(connection: sqlite3.Connection, options: SqliteOptions) -> None:
     connection.execute("PRAGMA temp_store = memory")
     connection.execute("PRAGMA cache_size = -16000")
     connection.execute(f"PRAGMA synchronous = {options.synchronous}")
-    _check(connection, options.path)
-    connection.execute("BEGIN IMMEDIATE")  # of several that open a new file at once, one makes the tables
-    try:
-        if _check(connection, options.path):
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    with transaction(connection, write=False):
+        empty = _is_empty(connection, options.path)
+    if empty:
+        with transaction(connection):  # of several that open a new file at once, one makes the tables
+            if _is_empty(connection, options.path):
+                _make(connection)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = wal")
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is still empty. Raises ConfigError where it isn't, and isn't ours."""
+def _make(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is still empty. Raises ConfigError where it isn't, and isn't ours to use.
+
+    Inside a transaction, since another process may just be making the tables.
+    """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]

@@ -8,7 +8,7 @@ from itertools import islice
 
 import orjson
 
-from airless.core.errors import OutputError
+from airless.core.errors import EngineError, OutputError
 from airless.core.ports import Commit, Engine, StateWrite
 from airless.crawl.shard import Layout
 from airless.local.outputs import Sink, WholeSink
@@ -61,7 +61,7 @@ class Delivery:
             return 0
         delivered = 0
         while names := await self._some():
-            segments = [await self._engine.objects.get(name) or b"" for name in names]
+            segments = [await _read(self._engine, name) for name in names]
             state = await asyncio.to_thread(self._append, self._sink, segments)
             await self._record(state, names)
             delivered += len(names)
@@ -115,4 +115,11 @@ class _Segments:
             yield from asyncio.run_coroutine_threadsafe(self._read(some), self._loop).result()
 
     async def _read(self, names: list[str]) -> list[bytes]:
-        return [await self._engine.objects.get(name) or b"" for name in names]
+        return [await _read(self._engine, name) for name in names]
+
+
+async def _read(engine: Engine, name: str) -> bytes:
+    segment = await engine.objects.get(name)
+    if segment is None:
+        raise EngineError(f"the segment {name!r} of items is missing from the state; --restart begins anew")
+    return segment

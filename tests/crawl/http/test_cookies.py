@@ -40,9 +40,7 @@ class TestTheExamplesOfSection31:
         assert kept.header("https://badexample.com/", NOW) is None
 
     def test_secure_cookies_go_over_tls_alone(self) -> None:
-        kept = jar(
-            "SID=31d4d96e407aad42; Path=/; Secure; HttpOnly", "lang=en-US; Path=/; Domain=example.com"
-        )
+        kept = jar("SID=31d4d96e407aad42; Path=/; Secure; HttpOnly", "lang=en-US; Path=/; Domain=example.com")
         assert kept.header(SITE, NOW) == "SID=31d4d96e407aad42; lang=en-US"
         assert kept.header("http://www.example.com/", NOW) == "lang=en-US"
 
@@ -192,7 +190,9 @@ def test_removing_what_is_not_there_is_nothing() -> None:
     assert len(jar("a=1; Max-Age=-1")) == 0
 
 
-@pytest.mark.parametrize("text", ["", "novalue", "=value", "a=1\x00", "a=b\x07; Path=/", "a=" + "x" * COOKIE_BYTES])
+@pytest.mark.parametrize(
+    "text", ["", "novalue", "=value", "a=1\x00", "a=b\x07; Path=/", "a=" + "x" * COOKIE_BYTES]
+)
 def test_a_field_that_is_no_cookie_is_ignored(text: str) -> None:
     assert len(jar(text)) == 0
 

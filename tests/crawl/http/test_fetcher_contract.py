@@ -8,51 +8,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
-import ssl
-import subprocess
 import sys
-import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import brotli
 import pytest
-from hostile_server import (
+from fetchers import Make, on_connect
+from support.hostile_server import (
     ANY,
     Handler,
     HostileServer,
     answer,
     drips,
-    hostile_server,
+    in_pieces,
     never_ends,
-    reset,
     says,
     says_and_closes,
     says_and_resets,
     silent,
 )
 
-from airless.core.clock import SystemClock
-from airless.core.errors import ConfigError
-from airless.crawl.errors import (
-    AddressRefused,
-    BodyTooLarge,
-    ConnectError,
-    FetchError,
-    FetchTimeout,
-    ProtocolError,
-    ResolveError,
-    TlsError,
-    TruncatedBody,
-)
-from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, AiohttpFetcher, CookieJar
+from airless.crawl.errors import ConnectError, FetchTimeout, ProtocolError, ResolveError, TruncatedBody
 from airless.crawl.request import Request
-from airless.crawl.settings import Http
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -60,71 +38,7 @@ else:
     from backports import zstd
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-CAP = 1_000_000
 PAGE = b"<html>" + b"<p>page</p>" * 5000
-
-Make = Callable[..., AbstractAsyncContextManager[Fetcher]]
-
-FETCHERS: dict[str, Callable[..., Fetcher]] = {"aiohttp": AiohttpFetcher}
-
-
-@pytest.fixture(params=FETCHERS)
-def make(request: pytest.FixtureRequest) -> Make:
-    """An opened fetcher with the given settings; it is closed at the end of the block."""
-    cls = FETCHERS[request.param]
-
-    @asynccontextmanager
-    async def opened(
-        *,
-        guard: AddressGuard | None = None,
-        page_bytes: int = CAP,
-        cookies: CookieJar | None = None,
-        **http: Any,
-    ) -> AsyncIterator[Fetcher]:
-        settings = replace(Http(timeout_s=20.0, connect_timeout_s=5.0), **http)
-        fetcher = cls(
-            settings,
-            concurrency=8,
-            per_host=4,
-            page_bytes=page_bytes,
-            guard=guard or AddressGuard(allow_private=True),
-            clock=SystemClock(),
-            cookies=cookies,
-        )
-        try:
-            yield fetcher
-        finally:
-            await fetcher.aclose()
-
-    return opened
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[HostileServer]:
-    async with hostile_server() as running:
-        yield running
-
-
-def in_turn(*handlers: Handler) -> Handler:
-    """One handler after the other, a request each; the last one stays."""
-    left = list(handlers)
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:
-        await (left.pop(0) if len(left) > 1 else left[0])(reader, writer, path)
-
-    return handler
-
-
-def in_pieces(*pieces: bytes) -> Handler:
-    """Pieces that arrive apart from each other; the connection stays open."""
-
-    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0.05)
-
-    return handler
 
 
 class TestAnAnswer:
@@ -305,10 +219,10 @@ class TestARequest:
             with pytest.raises(ProtocolError):
                 await fetcher.fetch(Request(url))
 
-    @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http://127.1/", "http://[::1/"])
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http://127.1/", "http://:127/"])
     async def test_with_a_host_that_is_none_is_refused(self, make: Make, url: str) -> None:
         async with make() as fetcher:
-            with pytest.raises(ProtocolError, match="127|::1"):
+            with pytest.raises(ProtocolError, match="127"):
                 await fetcher.fetch(Request(url))
 
     async def test_cannot_smuggle_a_field(self, make: Make, server: HostileServer) -> None:
@@ -449,12 +363,10 @@ class TestTheTimeout:
         ],
         ids=["silence", "dripping-head", "dripping-chunks", "endless-hints", "stalled-body"],
     )
-    async def test_covers_the_whole_fetch(
-        self, make: Make, server: HostileServer, handler: Handler
-    ) -> None:
+    async def test_covers_the_whole_fetch(self, make: Make, server: HostileServer, handler: Handler) -> None:
         server.routes["/"] = handler
         async with make(timeout_s=0.4) as fetcher:
-            with pytest.raises(FetchTimeout, match="0.4 s") as caught:
+            with pytest.raises(FetchTimeout, match=r"0\.4 s") as caught:
                 await fetcher.fetch(Request(server.url("/")))
         assert caught.value.retryable
 
@@ -468,22 +380,6 @@ class TestTheTimeout:
             assert (await fetcher.fetch(Request(server.url("/")))).body == b"fine"
 
     async def test_of_connecting_is_its_own(self, make: Make) -> None:
-        # A listener whose queue is full leaves the handshake's answer out.
-        gate = await asyncio.start_server(_hold, "127.0.0.1", 0, ssl=_tls_stub(), ssl_handshake_timeout=30)
-        port = gate.sockets[0].getsockname()[1]
-        mute = await asyncio.start_server(_hold, "127.0.0.1", 0)
-        mute_port = mute.sockets[0].getsockname()[1]
-        try:
-            async with make(connect_timeout_s=0.3) as fetcher:
-                with pytest.raises(FetchTimeout, match="connecting"):
-                    await fetcher.fetch(Request(f"https://127.0.0.1:{mute_port}/"))
-        finally:
-            gate.close()
-            mute.close()
-        assert port != mute_port
-
-
-async def _hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Take the connection and say nothing until the client goes away."""
-    await reader.read()
-    writer.close()
+        async with on_connect(says(b"")) as port, make(connect_timeout_s=0.3) as fetcher:
+            with pytest.raises(FetchTimeout, match="connecting"):
+                await fetcher.fetch(Request(f"https://127.0.0.1:{port}/"))

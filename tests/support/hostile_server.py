@@ -1,7 +1,8 @@
 """A server on loopback that misbehaves as told: each path has a handler that owns the raw connection.
 
-A handler is ``async def(reader, writer, path)``. It is called with the request's head already read; what it writes
-goes out as it is. When it returns, the next request of the connection is read, unless it closed the writer.
+A handler is ``async def(reader, writer, path)``. It is called with the request's head already read; what it
+writes goes out as it is. When it returns, the next request of the connection is read, unless it closed the
+writer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
@@ -76,8 +77,13 @@ class HostileServer:
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             self.closed_by_peer.set()
+            writer.transport.abort()
+        except asyncio.CancelledError:
+            writer.transport.abort()
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
             del self._open[task]
 
     async def stop(self) -> None:
@@ -104,7 +110,11 @@ async def hostile_server(
 
 
 def answer(
-    body: bytes = b"", *, status: str = "200 OK", headers: dict[str, str] | None = None, length: int | None = None
+    body: bytes = b"",
+    *,
+    status: str = "200 OK",
+    headers: dict[str, str] | None = None,
+    length: int | None = None,
 ) -> bytes:
     """A whole answer with its length, or with a `length` that lies."""
     fields = {"Content-Length": str(len(body) if length is None else length), **(headers or {})}
@@ -149,6 +159,28 @@ def reset(writer: asyncio.StreamWriter) -> None:
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+def in_pieces(*pieces: bytes, apart_s: float = 0.05) -> Handler:
+    """Write pieces that arrive apart from each other."""
+
+    async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(apart_s)
+
+    return handler
+
+
+def in_turn(*handlers: Handler) -> Handler:
+    """One handler after the other, a request each; the last one stays."""
+    left = list(handlers)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(reader, writer, path)
+
+    return handler
 
 
 def drips(data: bytes, *, every_s: float) -> Handler:

@@ -1,0 +1,49 @@
+"""A site that does everything wrong is crawled to its end, in bounded memory, and every URL of it is accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support.hostile_site import hostile_site
+
+
+async def test_a_hostile_site_is_crawled_to_its_end(tmp_path: Path) -> None:
+    async with hostile_site() as (site, closed):
+        command = [sys.executable, "-m", "airless", "crawl", site.url("/"), closed.url("/only")]
+        command += ["-o", str(tmp_path / "pages.jsonl"), "--state", str(tmp_path / "state"), "--quiet"]
+        command += ["--stats", str(tmp_path / "stats.json"), "--timeout", "1.5", "--max-bytes", "20000000"]
+        command += ["--allow-domain", "127.0.0.1", "--allow-domain", "169.254.169.254", "--log-level", "error"]
+        process = subprocess.Popen(command)
+        _, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        asked = {received.target for received in closed.requests}
+    stats = json.loads((tmp_path / "stats.json").read_text())
+    titles = {json.loads(line)["title"] for line in (tmp_path / "pages.jsonl").read_text().splitlines()}
+    assert usage.ru_maxrss < 300 * 1024, "KiB of memory at most"
+    assert asked == {"/robots.txt"}
+    assert {"Fine", "Caf\ufffd", "Bogus", "Broken", "Behind the wall"} <= titles
+    assert stats["balanced"]
+    assert stats["waiting"] == 0
+    assert stats["failures"] == {
+        "address": 2,
+        "connect": 1,
+        "http_302": 1,
+        "http_404": 1,
+        "http_500": 1,
+        "protocol": 3,
+        "timeout": 2,
+        "too_large": 2,
+        "too_many_redirects": 1,
+        "truncated": 3,
+    }
+    assert stats["skipped"].keys() == {
+        *("offsite", "path_repeats", "redirected", "robots_unreachable", "too_many_parameters", "trap_depth")
+    }
+    assert stats["skipped"]["robots_unreachable"] == 1
+    assert stats["fetched"] == stats["items"] > 1_000
