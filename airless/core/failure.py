@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from airless.core.errors import AirlessError
 from airless.core.message import Message
 
 _ERROR_CHARS = 32_768
@@ -15,7 +16,8 @@ _ERROR_CHARS = 32_768
 
 def error_text(error: BaseException) -> str:
     """``message\\ntraceback``, cut in the middle of the traceback where it is very long."""
-    message = str(error) or type(error).__name__
+    name = type(error).__name__
+    message = (str(error) or name) if isinstance(error, AirlessError) else f"{name}: {error}"
     text = f"{message}\n{''.join(traceback.format_exception(error))}".rstrip()
     return (
         text if len(text) <= _ERROR_CHARS else f"{text[: _ERROR_CHARS // 2]}\n…\n{text[-_ERROR_CHARS // 2 :]}"

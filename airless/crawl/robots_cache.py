@@ -31,6 +31,9 @@ LEAST_TTL_S = 300.0
 STALE_S = 7 * 86_400.0
 """How long rules that were read go on counting while robots.txt can't be had any more (RFC 9309 §2.4)."""
 
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""What is read of a robots.txt, whatever the crawl's cap on pages; beyond it the file can't be had."""
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ENTRY_BYTES, _RULE_BYTES, _PIECE_BYTES = 1_000, 200, 45
 
@@ -171,14 +174,14 @@ class RobotsCache:
 
     async def _fetch(self, url: str) -> Response:
         """The answer at the end of the redirects, or the redirect that leads nowhere or is one too many."""
-        response = await self._fetcher.fetch(Request(url))
+        response = await self._fetcher.fetch(_request(url))
         for _ in range(MAX_REDIRECTS):
             if response.status not in _REDIRECTS:
                 break
             target = join(response.request.url, response.headers.get("location", ""))
             if target is None or target == response.request.url:
                 break
-            response = await self._fetcher.fetch(Request(target))
+            response = await self._fetcher.fetch(_request(target))
         return response
 
     def _answered(self, origin: str, response: Response) -> Robots:
@@ -229,6 +232,12 @@ class RobotsCache:
             len(self._entries) > self._capacity or self._bytes > self._capacity_bytes
         ):
             self._bytes -= _weight(self._entries.popitem(last=False)[1])
+
+
+def _request(url: str) -> Request:
+    request = Request(url)
+    request.max_bytes = MAX_BODY_BYTES
+    return request
 
 
 class _Turn:

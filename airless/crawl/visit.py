@@ -20,6 +20,7 @@ from airless.crawl.response import Response
 from airless.crawl.retry_after import parse_retry_after
 from airless.crawl.settings import Settings
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS, run_sitemap_callback
+from airless.crawl.sitemaps import MAX_BYTES
 from airless.crawl.spider import Spider
 from airless.crawl.urls import join, origin
 
@@ -71,6 +72,8 @@ class Visitor:
 
     async def visit(self, request: Request, *, last_try: bool) -> Outcome:
         """`last_try` forbids another attempt (the host is gone)."""
+        if request.callback in SITEMAP_CALLBACKS:
+            request.max_bytes = MAX_BYTES
         started = self._clock.monotonic()
         try:
             response = await self._fetcher.fetch(request)

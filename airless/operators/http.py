@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as an operator sees it. The names of `headers` are lower-case; `query` has the last of a name."""
+    """A request as an operator sees it. Header names are lower-case; `query` has the last of a name."""
 
     method: str = "GET"
     path: str = "/"

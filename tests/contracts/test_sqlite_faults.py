@@ -152,6 +152,19 @@ async def test_another_processs_lock_is_waited_for_and_then_told(url: str, tmp_p
         await engine.queue.publish_many([Message("in", {})])
 
 
+async def test_opening_waits_for_who_has_the_file_to_itself(url: str, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "airless.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Locked, match=r"airless\.db"):
+        await open_engine(f"{url}?busy_timeout_s=0.03")
+    opening = asyncio.create_task(open_engine(url))
+    await asyncio.sleep(0.05)
+    assert not opening.done()
+    other.execute("COMMIT")
+    other.close()
+    await (await opening).aclose()
+
+
 async def test_the_loop_goes_on_while_another_process_has_the_lock(url: str, tmp_path: Path) -> None:
     async with await open_engine(url) as engine:
         other = sqlite3.connect(tmp_path / "airless.db", isolation_level=None)

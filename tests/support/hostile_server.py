@@ -82,7 +82,7 @@ class HostileServer:
             writer.transport.abort()
         finally:
             writer.close()
-            with suppress(OSError):
+            with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
             del self._open[task]
 

@@ -122,6 +122,9 @@ def is_metadata(address: IPAddress) -> bool:
 
 def literal(host: str) -> IPAddress | None:
     """The address that a URL's host is, or None where it is a name."""
+    # Asked for each request, and most hosts are names: an exception costs more than a look at the end.
+    if not host[-1:].isdigit() and ":" not in host:
+        return None
     try:
         return _parsed(host)
     except ValueError:

@@ -119,7 +119,6 @@ class AiohttpFetcher:
                 request_class=DialRequest,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                skip_auto_headers=("Content-Type",),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._http.connect_timeout_s),
                 read_bufsize=_READ_BYTES,
                 max_line_size=_LINE_BYTES,
@@ -140,6 +139,8 @@ class AiohttpFetcher:
                     target,
                     headers=headers,
                     data=request.body,
+                    # A type that is unknown is not to be made up (RFC 9110 §8.3).
+                    skip_auto_headers=None if request.method == "GET" else ("Content-Type",),
                     allow_redirects=False,
                     proxy=self._proxy,
                     middlewares=(exchange,),
@@ -175,7 +176,7 @@ class AiohttpFetcher:
             if coding.strip().lower() not in ("chunked", "identity"):
                 raise ProtocolError(f"{what}: the transfer coding {coding!r} was not asked for")
         has_body = request.method != "HEAD" and answer.status not in (204, 304)
-        body = Body(what, codings(headers) if has_body else (), self._page_bytes)
+        body = Body(what, codings(headers) if has_body else (), request.max_bytes or self._page_bytes)
         if has_body and answer.content_length is not None:
             body.expect(answer.content_length)
         dial.body = answer.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 from airless.core.errors import ConfigError
@@ -12,7 +13,11 @@ from airless.engines.sqlite.transactions import transaction
 VERSION = 1
 APPLICATION_ID = 0x41524C53
 
-READY, DELAYED, LEASED = 0, 1, 2
+# Two of a message's stages; the third, 2, is leased.
+READY, DELAYED = 0, 1
+
+# The change to WAL is refused at once, without the busy timeout, while another process opens the file too.
+_AGAIN_S = 0.01
 
 # A row of `messages` changes several times in its life, its body never does: so bodies have their own table
 # and aren't rewritten with the row. `place` orders what became visible at the same instant. `topics` keeps
@@ -52,13 +57,20 @@ def connect(options: SqliteOptions) -> sqlite3.Connection:
     Raises ConfigError where the file is not ours or of a later version, OSError and sqlite3.Error.
     """
     options.path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(options.path, timeout=options.busy_timeout_s, isolation_level=None)
-    try:
-        _prepare(connection, options)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    deadline_s = time.monotonic() + options.busy_timeout_s
+    while True:
+        connection = sqlite3.connect(options.path, timeout=options.busy_timeout_s, isolation_level=None)
+        try:
+            _prepare(connection, options)
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline_s:
+                raise
+            time.sleep(_AGAIN_S)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def _prepare(connection: sqlite3.Connection, options: SqliteOptions) -> None:
