@@ -220,9 +220,12 @@ class _Run:
 
     async def _deliver_rest(self, record: Record) -> None:
         """Items that no output was named for when they were found, or that an interruption kept back."""
-        delivery = await self._delivery(record, self._layout(record))
-        if delivery is not None:
-            await delivery.close(finished=record.status == FINISHED)
+        layout = self._layout(record)
+        async for _ in self._engine.objects.list(layout.items_prefix):
+            delivery = await self._delivery(record, layout)
+            if delivery is not None:
+                await delivery.close(finished=record.status == FINISHED)
+            return
 
     async def _delivery(self, record: Record, layout: Layout) -> Delivery | None:
         if self._plan.output is None:
