@@ -9,18 +9,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _NAMES = {
+    "Again": "airless.operators",
     "AirlessError": "airless.core.errors",
+    "BatchOperator": "airless.operators",
     "ConfigError": "airless.core.errors",
+    "Dead": "airless.operators",
     "Dedup": "airless.crawl.settings",
+    "DelayOperator": "airless.operators",
+    "Done": "airless.operators",
+    "EventOperator": "airless.operators",
+    "FileOperator": "airless.operators",
     "Follow": "airless.crawl.request",
     "Http": "airless.crawl.settings",
+    "HttpOperator": "airless.operators",
+    "HttpRequest": "airless.operators",
+    "HttpResponse": "airless.operators",
     "Limits": "airless.crawl.settings",
     "Link": "airless.crawl.links",
     "LinkExtractor": "airless.crawl.links",
     "Links": "airless.crawl.settings",
     "Message": "airless.core.message",
+    "Operator": "airless.operators",
     "Pace": "airless.crawl.settings",
     "PermanentError": "airless.core.errors",
+    "RedirectOperator": "airless.operators",
     "Request": "airless.crawl.request",
     "Response": "airless.crawl.response",
     "Retry": "airless.crawl.settings",
@@ -33,18 +45,30 @@ _NAMES = {
 }
 
 __all__ = [
+    "Again",
     "AirlessError",
+    "BatchOperator",
     "ConfigError",
+    "Dead",
     "Dedup",
+    "DelayOperator",
+    "Done",
+    "EventOperator",
+    "FileOperator",
     "Follow",
     "Http",
+    "HttpOperator",
+    "HttpRequest",
+    "HttpResponse",
     "Limits",
     "Link",
     "LinkExtractor",
     "Links",
     "Message",
+    "Operator",
     "Pace",
     "PermanentError",
+    "RedirectOperator",
     "Request",
     "Response",
     "Retry",
@@ -67,6 +91,20 @@ if TYPE_CHECKING:
     from airless.crawl.settings import Dedup, Http, Limits, Links, Pace, Retry, Settings, Traps
     from airless.crawl.spider import Spider
     from airless.engines import open_engine
+    from airless.operators import (
+        Again,
+        BatchOperator,
+        Dead,
+        DelayOperator,
+        Done,
+        EventOperator,
+        FileOperator,
+        HttpOperator,
+        HttpRequest,
+        HttpResponse,
+        Operator,
+        RedirectOperator,
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "crawl": Entry("airless.cli.crawl:crawl", "Crawl a site, or run a spider."),
+    "demo": Entry("airless.cli.demo:demo", "Crawl a bookshop that is served on this machine."),
     "new": Entry("airless.cli.new:new", "Make a project: a spider and a test of it that passes."),
     "shell": Entry("airless.cli.shell:shell", "Fetch a page and try selectors on it."),
     "send": Entry("airless.cli.send:send", "Publish messages on a topic."),
@@ -91,6 +92,7 @@ def cli() -> None:
 
     \b
     Examples:
+      airless demo -o books.jsonl
       airless crawl https://books.toscrape.com -o pages.jsonl
       airless new shop
       airless send greet '{"name": "Ada"}'

@@ -30,34 +30,78 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("seeds", nargs=-1, metavar="SEED_URL...")
-@click.option("-s", "--spider", "target", metavar="TARGET", default=SITE_SPIDER, show_default=True,
-              help="module:Class, or path/to/file.py[:Class].")
+@click.option(
+    "-s",
+    "--spider",
+    "target",
+    metavar="TARGET",
+    default=SITE_SPIDER,
+    show_default=True,
+    help="module:Class, or path/to/file.py[:Class].",
+)
 @click.option("-o", "--output", metavar="PATH", help=".jsonl, .csv or .parquet; - is standard output.")
 @click.option("--max-pages", type=click.IntRange(1), metavar="N", help="Stop after N pages.")
-@click.option("--max-depth", type=click.IntRange(0), metavar="N", help="Follow links N deep; 0 is the seeds alone.")
-@click.option("--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after this long.")
-@click.option("--allow-domain", "domains", multiple=True, metavar="HOST",
-              help="May be repeated. By default the seeds' hosts and their subdomains; * is anywhere.")
-@click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once.  [default: 64]")
-@click.option("--per-host", type=click.IntRange(1, 10_000), metavar="N", help="Of these, to one host.  [default: 8]")
+@click.option(
+    "--max-depth", type=click.IntRange(0), metavar="N", help="Follow links N deep; 0 is the seeds alone."
+)
+@click.option(
+    "--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after this long."
+)
+@click.option(
+    "--allow-domain",
+    "domains",
+    multiple=True,
+    metavar="HOST",
+    help="May be repeated. By default the seeds' hosts and their subdomains; * is anywhere.",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once.  [default: 64]"
+)
+@click.option(
+    "--per-host", type=click.IntRange(1, 10_000), metavar="N", help="Of these, to one host.  [default: 8]"
+)
 @click.option("--delay", type=click.FloatRange(0), metavar="SECONDS", help="Between two requests to a host.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For one fetch, whole.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For one fetch, whole."
+)
 @click.option("--max-bytes", type=click.IntRange(1), metavar="N", help="A page's size, decompressed.")
 @click.option("--user-agent", metavar="TEXT", help="What the crawler calls itself.")
 @click.option("--ignore-robots", is_flag=True, help="Don't read robots.txt.")
 @click.option("--sitemap", is_flag=True, help="Start from the sites' sitemaps too.")
 @click.option("--allow-private", is_flag=True, help="Fetch from private addresses, whoever names them.")
-@click.option("--resolve", "resolve", multiple=True, metavar="HOST=ADDRESS",
-              help="Use this address for a host. May be repeated.")
-@click.option("--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), default=Path(".airless"),
-              show_default=True, metavar="DIR", help="Where a crawl keeps what it has to remember.")
+@click.option(
+    "--resolve",
+    "resolve",
+    multiple=True,
+    metavar="HOST=ADDRESS",
+    help="Use this address for a host. May be repeated.",
+)
+@click.option(
+    "--state",
+    "state_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".airless"),
+    show_default=True,
+    metavar="DIR",
+    help="Where a crawl keeps what it has to remember.",
+)
 @click.option("--job", metavar="NAME", help="A second run with the same name and state resumes it.")
 @click.option("--restart", is_flag=True, help="Begin the job anew.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, metavar="N", help="Crawl in N processes.")
-@click.option("--stats", "stats_path", type=click.Path(path_type=Path, dir_okay=False), metavar="PATH",
-              help="Write the accounts as JSON.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-              default="warning", show_default=True, help="What is told on standard error.")
+@click.option(
+    "--stats",
+    "stats_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PATH",
+    help="Write the accounts as JSON.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="warning",
+    show_default=True,
+    help="What is told on standard error.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 def crawl(seeds: tuple[str, ...], **options: Any) -> None:
     """Crawl a site, or run a spider.
@@ -88,7 +132,9 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
         result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
     except (OutputError, StorageFull) as error:
         click.echo(f"Error: {error}", err=True)
-        click.echo(f"The crawl stopped; nothing is lost. Make room, then go on with:\n  {_resume(plan)}", err=True)
+        click.echo(
+            f"The crawl stopped; nothing is lost. Make room, then go on with:\n  {_resume(plan)}", err=True
+        )
         sys.exit(INTERRUPTED_CODE)
     except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo(f"\nStopped at once. Go on with:\n  {_resume(plan)}", err=True)
@@ -119,7 +165,9 @@ def make_plan(seeds: tuple[str, ...], options: dict[str, Any]) -> Plan:
     if job is not None and (not job or job.startswith(".") or not _JOB_NAME.issuperset(job)):
         raise ConfigError(f"--job {job!r}: a name has letters, digits, '.', '-' and '_', and no '.' in front")
     if options["target"] == SITE_SPIDER and not seeds:
-        raise ConfigError("what is to be crawled? airless crawl https://example.com (or --spider; see --help)")
+        raise ConfigError(
+            "what is to be crawled? airless crawl https://example.com (or --spider; see --help)"
+        )
     return Plan(
         seeds=tuple(dict.fromkeys(seed(url) for url in seeds)),
         settings=_settings(spider_class.settings, options),
@@ -212,9 +260,9 @@ def _check_writable(path: Path) -> None:
 
 
 def _write_stats(path: Path, result: Result) -> None:
-    from airless.cli.summary import stats_of
-
     import orjson
+
+    from airless.cli.summary import stats_of
 
     try:
         path.write_bytes(orjson.dumps(stats_of(result), option=orjson.OPT_INDENT_2) + b"\n")

@@ -7,9 +7,11 @@ import logging
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from typing import NoReturn
 
 import click
 
@@ -61,12 +63,22 @@ def run(
     except TypeError as error:
         raise ConfigError(f"{target} can't be made without arguments: {error}") from error
     name = topic or default_topic(kind)
-    counts, interrupted = asyncio.run(_run(engine, name, operator, config, concurrency, until_idle))
+    try:
+        counts, interrupted = asyncio.run(_run(engine, name, operator, config, concurrency, until_idle))
+    except asyncio.CancelledError:
+        _end_at_once()
     click.echo(", ".join(f"{count:,} {end}" for end, count in sorted(counts.items())) or "no messages")
     if until_idle and interrupted:
         ctx.exit(_INTERRUPTED)
     if until_idle and counts.get("dead"):
         ctx.exit(1)
+
+
+def _end_at_once() -> NoReturn:
+    """End the process although a plain ``execute`` may still run: its thread can't be stopped, only left."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(_INTERRUPTED)
 
 
 def default_topic(kind: type[Operator]) -> str:

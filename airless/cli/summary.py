@@ -35,7 +35,10 @@ def print_summary(result: Result, *, resume: str) -> None:
     skipped = sum(counts.skipped.values())
     if result.already:
         ended = "finished" if result.status == FINISHED else f"at {_LIMITS.get(result.reason, result.reason)}"
-        click.echo(f"The job {result.job} is {ended} already: {counts.fetched:,} pages. --restart begins anew.", err=True)
+        click.echo(
+            f"The job {result.job} is {ended} already: {counts.fetched:,} pages. --restart begins anew.",
+            err=True,
+        )
         return
     lines = [
         f"{result.status.capitalize()} in {result.seconds:.1f} s: {counts.fetched:,} pages "
@@ -56,7 +59,8 @@ def print_summary(result: Result, *, resume: str) -> None:
     if result.status == INTERRUPTED:
         lines.append(f"Go on with:\n  {resume}")
     elif result.waiting:
-        lines.append(f"  Ended at {_LIMITS.get(result.reason, result.reason)}; the same command with a higher one goes on.")
+        limit = _LIMITS.get(result.reason, result.reason)
+        lines.append(f"  Ended at {limit}; the same command with a higher one goes on.")
     for line in lines:
         click.echo(line, err=True)
 

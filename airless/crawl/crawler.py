@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from airless.core.clock import Clock
 from airless.core.codec import decode
-from airless.core.errors import AirlessError, MessageError, UndecodableMessage
+from airless.core.errors import AirlessError, MessageError
+from airless.core.message import Message
 from airless.core.ports import Commit, Delivery, Engine, Settlement
 from airless.crawl.budget import Budget, Unlimited
 from airless.crawl.counts import Counts
@@ -25,7 +26,7 @@ from airless.crawl.fetch import Fetcher
 from airless.crawl.held import Entry, Held
 from airless.crawl.inbox import Inbox
 from airless.crawl.pace import HostPace
-from airless.crawl.packing import count, unpack
+from airless.crawl.packing import unpack
 from airless.crawl.request import Follow, Request
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.schedule import HostQueue, Schedule
@@ -33,7 +34,7 @@ from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
 from airless.crawl.shard import ADMIT, Layout, Shard
 from airless.crawl.spider import Spider
-from airless.crawl.urls import origin
+from airless.crawl.urls import canonical, origin
 from airless.crawl.visit import Outcome, Visitor, target_of
 
 logger = logging.getLogger("airless.crawl")
@@ -223,44 +224,66 @@ class Crawler:
     async def _accept(self, delivery: Delivery, *, probe: bool = False) -> None:
         try:
             message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
-            requests = unpack(message.data)
-            if not requests:
-                raise UndecodableMessage("no requests in a frontier message", delivery.body)
-            total = count(message.data)
-            index = int(message.data.get("shard", self._discovery.shard_of(requests[0])))
-            if not 0 <= index < self._layout.shards:
-                raise MessageError(f"shard {index} of a crawl with {self._layout.shards}")
-        except (MessageError, ValueError, TypeError) as error:
+            index, requests = self._requests_of(message)
+            hosts = [host_key(request.url) for request in requests]
+        except (MessageError, ValueError) as error:
             logger.error("a message on %s can't be read and was laid aside: %s", delivery.topic, error)
             self._dead[f"dead/{delivery.topic}/{delivery.id}"] = delivery.body
             self._settlements.append(Settlement.done(delivery))
             self._change.set()
             return
         lease = replace(delivery, body=b"")
-        shard = await self._shard(index)
+        shard = await self._shard(self._home(requests[0]) if index is None else index)
         if (known := shard.held(message.id)) is not None:
             known.delivery = lease
             return
-        held = Held(lease, message.id, index, total)
+        held = Held(lease, message.id, shard.index, len(requests))
         if shard.has_applied(message.id):
             shard.end_message(held)
-        elif message.data.get(ADMIT) or "shard" not in message.data:
+        elif index is None:
+            self._discovery.offer(shard, requests)
+            shard.end_message(held)
+        elif message.data.get(ADMIT):
             self._discovery.admit(shard, requests)
             shard.end_message(held)
-        elif probe and (delay_s := self._saturated_for(requests)):
+        elif probe and (delay_s := self._saturated_for(set(hosts))):
             shard.hold(held)
             shard.give_back(held, delay_s)
         else:
             shard.hold(held)
-            for position, request in enumerate(requests):
+            for position, (host, request) in enumerate(zip(hosts, requests, strict=True)):
                 if not held.done >> position & 1:
                     shard.buffered += 1
-                    self._schedule.add(host_key(request.url), Entry(request, held, position))
+                    self._schedule.add(host, Entry(request, held, position))
         self._change.set()
 
-    def _saturated_for(self, requests: list[Request]) -> float:
-        """Seconds until these requests' hosts can use them; 0 where one of them has little in hand."""
-        queues = [self._schedule.host(host) for host in {host_key(request.url) for request in requests}]
+    def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
+        """A frontier message's shard, None for one that was published by hand, and its requests.
+
+        Raises MessageError.
+        """
+        requests = unpack(message.data)
+        if not requests:
+            raise MessageError("no requests in a frontier message")
+        index = message.data.get("shard")
+        if index is None:
+            for request in requests:
+                url = canonical(request.url)
+                if url is None:
+                    raise MessageError(f"{request.url!r} is no URL to fetch")
+                request.url = url
+        elif type(index) is not int or not 0 <= index < self._layout.shards:
+            raise MessageError(f"shard {index!r} of a crawl with {self._layout.shards}")
+        return index, requests
+
+    def _home(self, request: Request) -> int:
+        """The shard that records a message which belongs to none: the first request's, or one of ours."""
+        index = self._discovery.shard_of(request)
+        return index if self._owns(index) else next(filter(self._owns, range(self._layout.shards)), index)
+
+    def _saturated_for(self, hosts: set[str]) -> float:
+        """Seconds until these hosts can use more requests; 0 where one of them has little in hand."""
+        queues = [self._schedule.host(host) for host in hosts]
         if any(queue.size < SHARD_BUFFER // 4 for queue in queues):
             return 0.0
         return min(5.0, max(0.2, 0.5 * max(queue.drain_s(self._clock.now()) for queue in queues)))
@@ -288,7 +311,7 @@ class Crawler:
                 pages += int(remembered.get("pages", 0))
                 if remembered.get("pace"):
                     pace.restore(remembered["pace"])
-        queue = HostQueue(host, pace, pages)
+        queue = HostQueue(host, pace, pages=pages, cap=self._settings.traps.host_pages)
         queue.probing = self._robots is not None
         return queue
 
@@ -375,7 +398,7 @@ class Crawler:
 
     async def _gate(self, queue: HostQueue, entry: Entry) -> Outcome | None:
         """What must hold before a fetch: the host's page cap and its robots.txt. None lets the visit go on."""
-        if queue.pages >= self._settings.traps.host_pages:
+        if queue.spent:
             return Outcome("skipped", "host_pages")
         if self._robots is None:
             return None
@@ -402,8 +425,7 @@ class Crawler:
 
     def _give_up(self, queue: HostQueue) -> None:
         """The host is gone: what waits for it fails now, instead of one time-out after the other."""
-        for entry in queue.take_all():
-            self._schedule.size -= 1
+        for entry in self._schedule.take_all(queue):
             self._apply(queue, entry, Outcome("failed", "host_unreachable"))
 
     def _apply(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:

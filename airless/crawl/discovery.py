@@ -70,6 +70,11 @@ class Discovery:
         for request in requests:
             self._admit(shard, request, self._fingerprint(request))
 
+    def offer(self, shard: Shard, requests: Iterable[Request]) -> None:
+        """Take what came with no shard: each request to the one that owns it, in scope or not."""
+        for request in requests:
+            self._place(shard, request, self._fingerprint(request))
+
     def shard_of(self, request: Request) -> int:
         return self._layout.shard_of(host_key(request.url), self._fingerprint(request))
 
@@ -79,6 +84,9 @@ class Discovery:
         if reason is not None:
             self._skip(shard, request, mark, reason)
             return
+        self._place(shard, request, mark)
+
+    def _place(self, shard: Shard, request: Request, mark: int) -> None:
         index = self._layout.shard_of(host_key(request.url), mark)
         owner = shard if index == shard.index else self._owned(index)
         if owner is None:

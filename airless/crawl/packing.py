@@ -15,7 +15,7 @@ _FLAGS = ("dont_filter", "seed")
 
 
 def pack(requests: Sequence[Request]) -> dict[str, Any]:
-    """JSON data: ``links`` is a list of [referrer, depth, callback, priority, [url, …]], ``requests`` the others."""
+    """JSON data: ``links`` is a list of [referrer, depth, callback, priority, [url, …]], ``requests`` the rest."""
     links: list[list[Any]] = []
     others: list[dict[str, Any]] = []
     last: tuple[Any, ...] | None = None
@@ -38,24 +38,27 @@ def pack(requests: Sequence[Request]) -> dict[str, Any]:
 
 
 def unpack(data: Mapping[str, Any]) -> list[Request]:
-    """The requests, in an order that depends on the data alone. Raises MessageError for data of another shape."""
+    """The requests, in an order that depends on the data alone.
+
+    Raises MessageError for data of another shape: each value has the type that `Request` gives it, and URLs
+    begin with http:// or https://.
+    """
     requests: list[Request] = []
     try:
-        for referrer, depth, callback, priority, urls in data.get("links", ()):
-            for url in urls:
-                request = Request(url, callback=callback, priority=priority)
+        for group in _list("links", data.get("links", [])):
+            referrer, depth, callback, priority, urls = _list("links", group)
+            _check("referrer", referrer, str, None)
+            _check_number("depth", depth, least=0)
+            _check_number("priority", priority)
+            for url in _list("links", urls):
+                request = Request(_url(url), callback=callback, priority=priority)
                 request.referrer = referrer
                 request.depth = depth
                 requests.append(request)
-        requests.extend(request_from_dict(fields) for fields in data.get("requests", ()))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        requests.extend(map(request_from_dict, _list("requests", data.get("requests", []))))
+    except (TypeError, ValueError, KeyError) as error:
         raise MessageError(f"not a frontier message: {error}") from error
     return requests
-
-
-def count(data: Mapping[str, Any]) -> int:
-    """How many requests `unpack` would give."""
-    return sum(len(group[4]) for group in data.get("links", ())) + len(data.get("requests", ()))
 
 
 def request_to_dict(request: Request) -> dict[str, Any]:
@@ -73,13 +76,27 @@ def request_to_dict(request: Request) -> dict[str, Any]:
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
-    body = fields.get("body")
+    """The inverse of `request_to_dict`. Raises TypeError, ValueError or KeyError for anything else."""
+    _check("requests", fields, dict)
+    for name in _NUMBERS:
+        _check_number(name, fields.get(name, 0), least=None if name == "priority" else 0)
+    for name in _FLAGS:
+        _check(name, fields.get(name, False), bool)
+    for name in ("headers", "meta"):
+        _check(name, fields.get(name), dict, None)
+    for name, value in (fields.get("headers") or {}).items():
+        _check(f"headers.{name}", value, str)
+    _check("referrer", fields.get("referrer"), str, None)
+    method, body = fields.get("method", "GET"), fields.get("body")
+    _check("method", method, str)
+    if not method:
+        raise ValueError("a request without a method")
     request = Request(
-        fields["url"],
+        _url(fields["url"]),
         callback=fields.get("callback"),
-        method=fields.get("method", "GET"),
+        method=method,
         headers=fields.get("headers"),
-        body=None if body is None else base64.b64decode(body),
+        body=None if body is None else base64.b64decode(body, validate=True),
         meta=fields.get("meta"),
         priority=fields.get("priority", 0),
         dont_filter=fields.get("dont_filter", False),
@@ -102,6 +119,30 @@ def in_batches(requests: Iterable[Request], size: int) -> Iterable[list[Request]
             batch = []
     if batch:
         yield batch
+
+
+def _url(value: object) -> str:
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return value
+    raise ValueError(f"{value!r} is no absolute http(s) URL")
+
+
+def _list(name: str, value: object) -> list[Any]:
+    _check(name, value, list)
+    return value  # type: ignore[return-value]
+
+
+def _check(name: str, value: object, *kinds: type | None) -> None:
+    """Raises TypeError unless the value is of one of the kinds, of which None is one."""
+    if not any(value is None if kind is None else isinstance(value, kind) for kind in kinds):
+        raise TypeError(f"{name!r} can't be {value!r}")
+
+
+def _check_number(name: str, value: object, least: int | None = None) -> None:
+    if type(value) is not int:
+        raise TypeError(f"{name!r} must be a whole number, not {value!r}")
+    if least is not None and value < least:
+        raise ValueError(f"{name!r} is below {least}: {value}")
 
 
 def _is_link(request: Request) -> bool:

@@ -17,21 +17,39 @@ _REMEMBERED_HOSTS = 10_000
 class HostQueue:
     """What waits for one host, and that host's pace. Highest priority first, then as it came.
 
-    While `probing`, before the host's robots.txt is known, one request at a time may be under way.
+    While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` are
+    those that it gave; no more are under way than are left of its `cap`.
     """
 
-    __slots__ = ("blocked_until", "crawl_delay_s", "host", "pace", "pages", "probing", "queued", "size", "_lanes")
+    __slots__ = (
+        "_lanes",
+        "blocked_until",
+        "cap",
+        "crawl_delay_s",
+        "host",
+        "pace",
+        "pages",
+        "probing",
+        "queued",
+        "size",
+    )
 
-    def __init__(self, host: str, pace: HostPace, pages: int = 0) -> None:
+    def __init__(self, host: str, pace: HostPace, *, pages: int = 0, cap: float = math.inf) -> None:
         self.host = host
         self.pace = pace
         self.pages = pages
+        self.cap = cap
         self.blocked_until = 0.0
         self.crawl_delay_s = 0.0
         self.probing = False
         self.queued = False
         self.size = 0
         self._lanes: dict[int, deque[Entry]] = {}
+
+    @property
+    def spent(self) -> bool:
+        """The host has given as many pages as it may."""
+        return self.pages >= self.cap
 
     def push(self, entry: Entry) -> None:
         lane = self._lanes.get(entry.request.priority)
@@ -56,7 +74,8 @@ class HostQueue:
 
     def ready_at(self, now: float) -> float:
         """When the next request may start; infinite while something else has to happen first."""
-        if self.probing and self.pace.in_flight:
+        under_way = self.pace.in_flight
+        if under_way and (self.probing or self.pages + under_way >= self.cap):
             return math.inf
         return max(self.blocked_until, self.pace.ready_at(now))
 
@@ -84,6 +103,7 @@ class Schedule:
         self._later: list[tuple[float, int, HostQueue]] = []
         self._ticket = 0
         self._now = 0.0
+        self._forget_at = _REMEMBERED_HOSTS
         self.size = 0
 
     @property
@@ -93,8 +113,10 @@ class Schedule:
     def host(self, name: str) -> HostQueue:
         queue = self._hosts.get(name)
         if queue is None:
-            if len(self._hosts) >= _REMEMBERED_HOSTS:
+            if len(self._hosts) >= self._forget_at:
                 self._forget_idle()
+                # Where most hosts can't be forgotten, looking through them again has to be rare.
+                self._forget_at = max(_REMEMBERED_HOSTS, 2 * len(self._hosts))
             queue = self._hosts[name] = self._new_host(name)
         return queue
 
@@ -151,10 +173,14 @@ class Schedule:
         """When `take` may have something again, as far as time alone decides; infinite if it doesn't."""
         return self._later[0][0] if self._later else math.inf
 
+    def take_all(self, queue: HostQueue) -> list[Entry]:
+        """Everything that waits for one host, taken out."""
+        self.size -= queue.size
+        return queue.take_all()
+
     def drain(self) -> list[Entry]:
         """Everything that waits, taken out."""
-        self.size = 0
-        return [entry for queue in self._hosts.values() for entry in queue.take_all()]
+        return [entry for queue in self._hosts.values() for entry in self.take_all(queue)]
 
     def _forget_idle(self) -> None:
         idle = [q.host for q in self._hosts.values() if not q.size and not q.queued and not q.pace.in_flight]

@@ -1,4 +1,4 @@
-"""The URLs a shard has seen, as 64-bit fingerprints in sorted arrays: about nine bytes each, whatever the URL."""
+"""The URLs a shard has seen, as 64-bit fingerprints in sorted arrays: about nine bytes each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _PART_LIMIT = 4096
 class SeenSet:
     """A set of integers below 2**64 that are spread evenly (a hash's).
 
-    The range is cut into 2**k equal parts, each a sorted array; k grows with the set, so that an insert moves a few
-    kilobytes and no step of growth touches more than the set itself, once.
+    The range is cut into 2**k equal parts, each a sorted array; k grows with the set, so that an insert moves
+    a few kilobytes and no step of growth touches more than the set itself, once. Integers that crowd together
+    make inserts slower, nothing else.
     """
 
     __slots__ = ("_bits", "_count", "_parts", "_shift")
@@ -47,7 +48,7 @@ class SeenSet:
             return False
         part.insert(at, fingerprint)
         self._count += 1
-        if len(part) > _PART_LIMIT:
+        if len(part) > _PART_LIMIT and self._count > len(self._parts) * _PART_LIMIT // 2:
             self._split()
         return True
 

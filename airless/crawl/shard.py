@@ -1,8 +1,8 @@
 """A shard: one part of the crawl's hosts, its state, and the commit that moves it on.
 
-The state document of a shard says everything about it that its messages don't: which URLs were seen, which requests
-of the messages in flight have ended, the counters, and what is worth remembering of its hosts. It changes only
-together with the items written, the requests published and the messages settled.
+The state document of a shard says everything about it that its messages don't: which URLs were seen, which
+requests of the messages in flight have ended, the counters, and what is worth remembering of its hosts. It
+changes only together with the items written, the requests published and the messages settled.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import zlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -74,15 +74,24 @@ class Layout:
         return (zlib.crc32(host.encode()) + fingerprint % self.spread) % self.shards
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ShardWrite:
     """One shard's part of a commit."""
 
-    put: dict[str, bytes] = field(default_factory=dict)
-    publish: list[Message] = field(default_factory=list)
-    settle: list[Settlement] = field(default_factory=list)
-    delete: list[str] = field(default_factory=list)
-    state: StateWrite | None = None
+    state: StateWrite
+    put: dict[str, bytes]
+    publish: list[Message]
+    settle: list[Settlement]
+    delete: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """A segment of seen URLs that takes the place of others."""
+
+    name: str
+    data: bytes
+    replaces: list[str]
 
 
 class Shard:
@@ -105,46 +114,52 @@ class Shard:
         self._progress: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Held] = {}
         self._recent: deque[str] = deque(maxlen=_REMEMBERED_IDS)
-        self._merged: ShardWrite | None = None
+        self._merged: _Merged | None = None
         self._items: list[bytes] = []
+        self._item_bytes = 0
         self._out: list[Request] = []
         self._later: dict[int, list[Request]] = {}
         self._foreign: dict[int, list[Request]] = {}
-        self._settle: list[Settlement] = []
+        self._settle: dict[str, Settlement] = {}
 
     @classmethod
     async def load(cls, engine: Engine, layout: Layout, index: int) -> Shard:
-        """The shard as last committed; a new one where there is none."""
+        """The shard as last committed; a new one where there is none. Raises EngineError if it's damaged."""
         shard = cls(layout, index)
         stored = await engine.state.load(layout.shard_key(index))
         if stored is None:
             return shard
         doc = read_document(stored.data)
-        shard.version = stored.version
-        shard.counts = Counts.from_dict(doc["counts"])
-        shard.hosts = doc["hosts"]
-        shard._seq = doc["seq"]
-        shard._segment_number = doc["segment_number"]
-        shard._segments = [(name, level) for name, level in doc["segments"]]
-        shard._progress = progress_of(doc)
-        shard._recent.extend(doc["recent"])
-        shard._delta = list(unpack_fingerprints(base64.b64decode(doc["delta"])))
+        try:
+            shard.version = stored.version
+            shard.counts = Counts.from_dict(doc["counts"])
+            shard.hosts = doc["hosts"]
+            shard._seq = doc["seq"]
+            shard._segment_number = doc["segment_number"]
+            shard._segments = [(name, level) for name, level in doc["segments"]]
+            shard._progress = progress_of(doc)
+            shard._recent.extend(doc["recent"])
+            shard._delta = list(unpack_fingerprints(base64.b64decode(doc["delta"])))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(error) from error
         for name, _ in shard._segments:
-            segment = await engine.objects.get(name)
-            if segment is None:
-                raise EngineError(f"the segment {name!r} of seen URLs is missing from the state; --restart begins anew")
-            shard.seen.update(unpack_fingerprints(segment))
+            shard.seen.update(await _segment(engine, name))
         shard.seen.update(shard._delta)
         return shard
 
     def hold(self, held: Held) -> None:
-        """Take a message in hand, with what earlier commits say has ended of it."""
+        """Take a message in hand, with what earlier commits say has ended of it.
+
+        Raises EngineError where the record is of another message.
+        """
         total, done = self._progress.pop(held.id, (held.total, 0))
         if total != held.total:
             raise EngineError(f"message {held.id} holds {held.total} requests where {total} were recorded")
         held.done = done
         held.remaining = held.total - done.bit_count()
         self._open[held.id] = held
+        # Its lease ran out before giving it back was committed: this delivery takes that one's place.
+        self._settle.pop(held.delivery.id, None)
 
     def held(self, message_id: str) -> Held | None:
         """The message if it is in hand."""
@@ -168,10 +183,12 @@ class Shard:
             self.end_message(held)
 
     def end_message(self, held: Held) -> None:
+        """All of a message has ended: the next commit acknowledges its latest delivery."""
         self.dirty = True
         self._open.pop(held.id, None)
-        self._recent.append(held.id)
-        self._settle.append(Settlement.done(held.delivery))
+        if held.id not in self._recent:
+            self._recent.append(held.id)
+        self._settle[held.delivery.id] = Settlement.done(held.delivery)
 
     def give_back(self, held: Held, delay_s: float = 0.0) -> None:
         """Return a message to the queue, uncharged, with what has ended of it on record."""
@@ -179,7 +196,7 @@ class Shard:
         self._open.pop(held.id, None)
         if held.done:
             self._progress[held.id] = (held.total, held.done)
-        self._settle.append(Settlement.retry(held.delivery, delay_s, charge=False))
+        self._settle[held.delivery.id] = Settlement.retry(held.delivery, delay_s, charge=False)
 
     def see(self, fingerprint: int) -> bool:
         """Mark a fingerprint as seen; True if it was new."""
@@ -191,6 +208,7 @@ class Shard:
 
     def add_item(self, line: bytes) -> None:
         self._items.append(line)
+        self._item_bytes += len(line)
         self.counts.items += 1
         self.dirty = True
 
@@ -215,7 +233,8 @@ class Shard:
 
     @property
     def item_bytes(self) -> int:
-        return sum(map(len, self._items))
+        """What waits to be written, in bytes."""
+        return self._item_bytes
 
     async def merge(self, engine: Engine) -> None:
         """Merge a full tier of seen segments into one; the next write replaces them."""
@@ -225,35 +244,37 @@ class Shard:
             tier = [name for name, its in self._segments if its == level]
             if len(tier) < _MERGE_AT:
                 continue
-            parts = [await engine.objects.get(name) or b"" for name in tier]
+            fingerprints = sorted([f for part in tier for f in await _segment(engine, part)])
             name = self._next_segment()
-            fingerprints = sorted(f for part in parts for f in unpack_fingerprints(part))
-            self._merged = ShardWrite(put={name: pack_fingerprints(fingerprints)}, delete=tier)
+            self._merged = _Merged(name, pack_fingerprints(fingerprints), tier)
             self._segments = [s for s in self._segments if s[1] != level]
             self._segments.append((name, level + 1))
             self.dirty = True
             return
 
     def write(self) -> ShardWrite:
-        """Everything since the last write, as one commit's part. It must be applied, or the shard thrown away."""
-        write = self._merged or ShardWrite()
-        self._merged = None
+        """Everything since the last write, as one commit's part. Apply it, or throw the shard away."""
+        put: dict[str, bytes] = {}
+        delete: list[str] = []
+        if self._merged is not None:
+            put[self._merged.name] = self._merged.data
+            delete = self._merged.replaces
+            self._merged = None
         self._seq += 1
         if self._items:
             name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}"
-            write.put[name] = b"".join(self._items)
-            self._items = []
+            put[name] = b"".join(self._items)
+            self._items, self._item_bytes = [], 0
         if len(self._delta) >= _DELTA_LIMIT:
             name = self._next_segment()
-            write.put[name] = pack_fingerprints(self._delta)
+            put[name] = pack_fingerprints(self._delta)
             self._segments.append((name, 0))
             self._delta = []
-        write.publish = list(self._messages())
-        write.settle = self._settle
-        self._settle = []
-        write.state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)
+        publish = list(self._messages())
+        settle, self._settle = list(self._settle.values()), {}
+        state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)
         self.dirty = False
-        return write
+        return ShardWrite(state, put, publish, settle, delete)
 
     def _next_segment(self) -> str:
         self._segment_number += 1
@@ -263,7 +284,9 @@ class Shard:
         parent = f"{self.layout.job}/{self.index}/{self._seq}"
         number = 0
 
-        def message(shard: int, batch: list[Request], not_before_s: float = 0.0, *, admitted: bool = True) -> Message:
+        def message(
+            shard: int, batch: list[Request], not_before_s: float = 0.0, *, admitted: bool = True
+        ) -> Message:
             nonlocal number
             number += 1
             data = pack(batch)
@@ -295,7 +318,9 @@ class Shard:
 
     def _document(self) -> bytes:
         progress = {id: [total, f"{done:x}"] for id, (total, done) in self._progress.items()}
-        progress.update((held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done)
+        progress.update(
+            (held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done
+        )
         return orjson.dumps(
             {
                 "seq": self._seq,
@@ -316,7 +341,7 @@ def read_document(data: bytes) -> dict[str, Any]:
         doc = orjson.loads(data)
         doc["counts"], doc["hosts"], doc["progress"]
     except (ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"a shard's state can't be read: {error}; --restart begins anew") from error
+        raise _unreadable(error) from error
     return doc  # type: ignore[no-any-return]
 
 
@@ -330,3 +355,18 @@ def _by_priority(requests: list[Request]) -> Iterable[list[Request]]:
     for request in requests:
         lanes.setdefault(request.priority, []).append(request)
     return lanes.values()
+
+
+def _unreadable(error: Exception) -> EngineError:
+    return EngineError(f"a shard's state can't be read: {error}; --restart begins anew")
+
+
+async def _segment(engine: Engine, name: str) -> Iterable[int]:
+    """A segment of seen URLs. Without it they would be crawled again: raises EngineError."""
+    data = await engine.objects.get(name)
+    if data is None:
+        raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")
+    try:
+        return unpack_fingerprints(data)
+    except ValueError as error:
+        raise EngineError(f"the segment {name!r} of seen URLs is damaged; --restart begins anew") from error

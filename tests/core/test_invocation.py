@@ -62,9 +62,7 @@ async def names(engine, prefix=""):
 
 def invocation(engine, function, *, batch_size=1, retry=NOW, clock=None, **policy):
     runner = function if isinstance(function, Work) else Work(function, batch_size)
-    return Invocation(
-        engine, runner, policy=Policy(retry=retry, **policy), clock=clock, rng=random.Random(1)
-    )
+    return Invocation(engine, runner, policy=Policy(retry=retry, **policy), clock=clock, rng=random.Random(1))
 
 
 async def test_effects_and_acknowledgements_are_one_commit():
@@ -436,5 +434,3 @@ async def test_the_observer_is_told_after_the_commit():
     one = Invocation(engine, Work(publish_copy), observe=lambda end: seen.append(len(engine.store.topics)))
     await run_batch(one, await take(engine))
     assert seen == [2]
-
-

@@ -101,7 +101,7 @@ def test_a_module_that_fails_is_named_with_the_place(project, source, said):
 
 def test_what_is_not_there_is_said_plainly(project):
     write(project / "garden_g.py", "Oak")
-    with pytest.raises(ConfigError, match="no file 'nope.py'"):
+    with pytest.raises(ConfigError, match=r"no file 'nope.py'"):
         load_target("nope.py", Plant)
     with pytest.raises(ConfigError, match="no module 'nope'"):
         load_target("nope:Oak", Plant)

@@ -10,7 +10,6 @@ from airless.crawl.packing import in_batches, pack, request_from_dict, request_t
 from airless.crawl.request import Request
 
 URL = "https://example.com/"
-FIELDS = [name for name in Request.__slots__ if name != "url"]
 
 
 def _full() -> Request:

@@ -24,11 +24,10 @@ from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
-from airless.crawl.shard import ADMIT, Layout
+from airless.crawl.shard import ADMIT, Layout, progress_of, read_document
 from airless.crawl.spider import Spider
 from airless.crawl.urls import canonical
 from airless.engines.memory import MemoryEngine, MemoryStore
-from airless.local.crawl.ledger import balance
 
 POLITE_ROBOTS_OFF = Settings(obey_robots=False)
 
@@ -164,9 +163,16 @@ class Crawl:
 
     async def counts(self) -> Counts:
         """The counters as committed; every discovered URL must have ended in one of them or be in the queue."""
-        accounts = await balance(self.engine, self.layout)
-        assert accounts.adds_up, (accounts.waiting, accounts.counts.to_dict())
-        return accounts.counts
+        total, ended = Counts(), 0
+        for key, (_, data) in self.store.states.items():
+            if key.startswith(self.layout.shard_prefix):
+                doc = read_document(data)
+                total.add(Counts.from_dict(doc["counts"]))
+                ended += sum(done.bit_count() for _, done in progress_of(doc).values())
+        waiting = (await self.engine.queue.depth(self.layout.topic)).weight - ended
+        assert total.waiting == waiting >= 0, (waiting, total.to_dict())
+        assert total.items == len(self.items())
+        return total
 
     def items(self) -> list[dict[str, Any]]:
         names = sorted(name for name in self.store.blobs if name.startswith(self.layout.items_prefix))

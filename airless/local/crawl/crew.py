@@ -6,16 +6,27 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import signal
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Protocol
 
-from airless.core.errors import AirlessError, EngineError
+from airless.core.errors import EngineError
 from airless.core.ports import Engine
-from airless.crawl.budget import PageBudget, Unlimited
+from airless.crawl.budget import Budget, PageBudget, Unlimited
+from airless.crawl.crawler import Crawler
+from airless.crawl.spider import Spider
 from airless.local.crawl.shared_budget import SharedBudget
-from airless.local.crawl.worker import Assignment, Status, make_crawler, status_of, worker_main
+from airless.local.crawl.worker import (
+    STOPPING,
+    Assignment,
+    Ended,
+    Status,
+    make_crawler,
+    status_of,
+    worker_main,
+)
 
 logger = logging.getLogger("airless.crawl")
 
@@ -44,13 +55,13 @@ class Crew(Protocol):
 class OneProcess:
     """The crawler in the main process, on its engine and its loop."""
 
-    def __init__(self, work: Assignment, engine: Engine, pages: int | None) -> None:
+    def __init__(self, work: Assignment, engine: Engine, spider: Spider, pages: int | None) -> None:
         self._work = work
         self._engine = engine
-        self._budget = Unlimited() if pages is None else PageBudget(pages)
-        self._statuses: list[Status] = []
-        self._stop = asyncio.Event()
-        self._crawler = None
+        self._spider = spider
+        self._budget: Budget = Unlimited() if pages is None else PageBudget(pages)
+        self._stopping = False
+        self._crawler: Crawler | None = None
 
     def statuses(self) -> list[Status]:
         return [status_of(self._crawler)] if self._crawler is not None else []
@@ -60,14 +71,14 @@ class OneProcess:
         return self._budget.spent
 
     def stop(self) -> None:
+        self._stopping = True
         if self._crawler is not None:
             self._crawler.stop()
-        self._stop.set()
 
     async def run(self) -> None:
-        async with make_crawler(self._work, self._engine, self._budget) as crawler:
+        async with make_crawler(self._work, self._engine, self._spider, self._budget) as crawler:
             self._crawler = crawler
-            if not self._stop.is_set():
+            if not self._stopping:
                 await crawler.run()
 
 
@@ -120,29 +131,36 @@ class ManyProcesses:
     async def _run_once(self, index: int) -> bool:
         """Start one process and wait for its end; False if it died without a word."""
         ours, theirs = self._context.Pipe()
-        work = replace(self._work, index=index, lock_path=f"{self._work.lock_path}-{index}.lock")
+        work = replace(self._work, index=index)
         process = self._context.Process(target=worker_main, args=(work, theirs, self._budget), daemon=True)
-        process.start()
+        # Until it ignores them itself, a Ctrl-C for the whole group would end it in the middle of an import.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._connections[index] = ours
         self._processes[index] = process
         if self._stopping:
             ours.send("stop")
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[str | None] = loop.create_future()
+        ended: asyncio.Future[Ended | None] = loop.create_future()
         loop.add_reader(ours.fileno(), self._hear, index, ours, ended)
         try:
-            error = await ended
+            said = await ended
         finally:
             loop.remove_reader(ours.fileno())
             ours.close()
             del self._connections[index]
         await asyncio.to_thread(process.join)
-        if error:
-            raise AirlessError(error.partition(": ")[2] or error)
-        return error is not None
+        if said is None:
+            return False
+        if said.failure is not None:
+            raise said.failure.error()
+        return True
 
-    def _hear(self, index: int, connection: Connection, ended: asyncio.Future[str | None]) -> None:
+    def _hear(self, index: int, connection: Connection, ended: asyncio.Future[Ended | None]) -> None:
         try:
             said = connection.recv()
         except (EOFError, OSError):

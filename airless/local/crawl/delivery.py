@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import orjson
 
-from airless.core.errors import EngineError, OutputError
+from airless.core.errors import ConfigError, EngineError
 from airless.core.ports import Commit, Engine, StateWrite
 from airless.crawl.shard import Layout
-from airless.local.outputs import Sink, WholeSink
+from airless.local.outputs import Sink, WholeSink, open_sink
 
 INTERVAL_S = 0.5
 _SEGMENTS = 64
@@ -20,30 +21,34 @@ _SEGMENTS = 64
 class Delivery:
     """Appends segments to a sink, records its length, and lets go of the segments: in that order.
 
-    A crash in between is undone by `restore`, which cuts the output to the recorded length; the segments come again.
+    A crash in between is undone by `restore`, which cuts the output to the recorded length; the segments come
+    again.
     """
 
-    def __init__(self, engine: Engine, layout: Layout, sink: Sink | WholeSink, output: str) -> None:
+    def __init__(
+        self, engine: Engine, layout: Layout, sink: Sink | WholeSink, output: str, version: str | None
+    ) -> None:
         self._engine = engine
         self._layout = layout
         self._sink = sink
         self._output = output
-        self._version: str | None = None
+        self._version = version
 
-    async def restore(self) -> None:
-        """Take up where an earlier run was. Raises OutputError where its output is gone or was another."""
-        stored = await self._engine.state.load(self._layout.delivery_key)
-        state = None
-        if stored is not None:
-            self._version = stored.version
-            doc = orjson.loads(stored.data)
-            if doc["output"] != self._output:
-                raise OutputError(
-                    f"this job delivers to {doc['output']}, and its first items are there: "
-                    f"go on with -o {doc['output']}, or --restart with {self._output}"
-                )
-            state = doc["state"]
-        await asyncio.to_thread(self._sink.restore, state)
+    @classmethod
+    async def open(cls, engine: Engine, layout: Layout, output: str) -> Delivery:
+        """Take up where an earlier run of the job was.
+
+        Raises ConfigError where that delivered to another output, or where this can be none; OutputError
+        where what was delivered isn't there any more.
+        """
+        version, state = await _recorded(engine, layout, output)
+        sink = open_sink(output)
+        try:
+            await asyncio.to_thread(sink.restore, state)
+        except BaseException:
+            await asyncio.to_thread(sink.abort)
+            raise
+        return cls(engine, layout, sink, output, version)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver while the crawl runs, until `stop`."""
@@ -62,24 +67,31 @@ class Delivery:
         delivered = 0
         while names := await self._some():
             segments = [await _read(self._engine, name) for name in names]
-            state = await asyncio.to_thread(self._append, self._sink, segments)
+            state = await asyncio.to_thread(_append, self._sink, segments)
             await self._record(state, names)
             delivered += len(names)
         return delivered
 
     async def close(self, *, finished: bool) -> None:
         """Deliver the rest; an output that is made in one piece is made of all that there is."""
-        if self._sink.keeps_segments:
-            names = [name async for name in self._engine.objects.list(self._layout.items_prefix)]
-            loop = asyncio.get_running_loop()
-            state = await asyncio.to_thread(self._sink.finish, _Segments(self._engine, names, loop))
-            await self._record(state, names if finished else [])
-        else:
-            await self.deliver()
+        try:
+            await self._deliver_rest(finished)
+        except BaseException:
+            await self.abort()
+            raise
         await asyncio.to_thread(self._sink.close)
 
     async def abort(self) -> None:
         await asyncio.to_thread(self._sink.abort)
+
+    async def _deliver_rest(self, finished: bool) -> None:
+        if not self._sink.keeps_segments:
+            await self.deliver()
+            return
+        names = [name async for name in self._engine.objects.list(self._layout.items_prefix)]
+        segments = _Segments(self._engine, names, asyncio.get_running_loop())
+        state = await asyncio.to_thread(self._sink.finish, segments)
+        await self._record(state, names if finished else [])
 
     async def _some(self) -> list[str]:
         names: list[str] = []
@@ -89,13 +101,7 @@ class Delivery:
                 break
         return names
 
-    @staticmethod
-    def _append(sink: Sink, segments: list[bytes]) -> dict[str, object]:
-        for segment in segments:
-            sink.write(segment)
-        return sink.flush()
-
-    async def _record(self, state: dict[str, object], names: list[str]) -> None:
+    async def _record(self, state: dict[str, Any], names: list[str]) -> None:
         data = orjson.dumps({"output": self._output, "state": state})
         write = StateWrite(self._layout.delivery_key, data, self._version)
         self._version = (await self._engine.commit(Commit(state=[write], delete=names)))[0]
@@ -116,6 +122,40 @@ class _Segments:
 
     async def _read(self, names: list[str]) -> list[bytes]:
         return [await _read(self._engine, name) for name in names]
+
+
+async def nothing_to_deliver(engine: Engine, layout: Layout, output: str) -> bool:
+    """Whether all items that there are stand in this output. Raises ConfigError where they are in another."""
+    version, _ = await _recorded(engine, layout, output)
+    if version is None:
+        return False
+    return not [name async for name in engine.objects.list(layout.items_prefix)]
+
+
+async def _recorded(engine: Engine, layout: Layout, output: str) -> tuple[str | None, dict[str, Any] | None]:
+    """The version of the delivery's document, and the state of the sink in it."""
+    stored = await engine.state.load(layout.delivery_key)
+    if stored is None:
+        return None, None
+    try:
+        doc = orjson.loads(stored.data)
+        before, state = doc["output"], dict(doc["state"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(
+            f"how far the items were delivered can't be read: {error}; --restart begins anew"
+        ) from error
+    if before != output:
+        raise ConfigError(
+            f"this job delivers to {before}, and its first items are there: "
+            f"go on with -o {before}, or --restart with -o {output}"
+        )
+    return stored.version, state
+
+
+def _append(sink: Sink, segments: list[bytes]) -> dict[str, Any]:
+    for segment in segments:
+        sink.write(segment)
+    return sink.flush()
 
 
 async def _read(engine: Engine, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The run as it is recorded: what was started, how far its seeds are, how it ended; and the sums of its shards."""
+"""The run as it is recorded: what was started, how far its seeds are, how it ended; and its shards' sums."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FINISHED = "finished"
 
 @dataclass(slots=True)
 class Record:
-    """The run's document. `seeded` counts the start requests that are published, `all_seeded` says there are no more."""
+    """The run's document. `seeded` counts the start requests published, `all_seeded`: those are all."""
 
     spider: str
     shards: int
@@ -34,6 +34,7 @@ class Record:
     seconds: float = 0.0
     private_hosts: list[str] = field(default_factory=list)
     output: str | None = None
+    seeds: list[str] = field(default_factory=list)
 
 
 class Ledger:
@@ -52,7 +53,9 @@ class Ledger:
         try:
             return Record(**orjson.loads(stored.data))
         except (ValueError, TypeError) as error:
-            raise EngineError(f"the state of this job can't be read: {error}; --restart begins anew") from error
+            raise EngineError(
+                f"the state of this job can't be read: {error}; --restart begins anew"
+            ) from error
 
     def write(self, record: Record) -> StateWrite:
         """The compare-and-set that makes `record` the run's; give its new version to `wrote`."""
@@ -83,12 +86,14 @@ async def shard_counts(engine: Engine, layout: Layout) -> dict[int, Counts]:
     async for key in engine.state.list(layout.shard_prefix):
         stored = await engine.state.load(key)
         if stored is not None:
-            found[int(key.removeprefix(layout.shard_prefix))] = Counts.from_dict(read_document(stored.data)["counts"])
+            found[int(key.removeprefix(layout.shard_prefix))] = Counts.from_dict(
+                read_document(stored.data)["counts"]
+            )
     return found
 
 
 async def balance(engine: Engine, layout: Layout) -> Balance:
-    """Count what waits in two ways: by the counters, and by the messages in the queue less what ended of them."""
+    """Count what waits in two ways: by the counters, and by the queue's messages less what ended of them."""
     total = Counts()
     ended = 0
     async for key in engine.state.list(layout.shard_prefix):
@@ -103,4 +108,4 @@ async def balance(engine: Engine, layout: Layout) -> Balance:
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in Record.__slots__}  # type: ignore[attr-defined]
+    return {name: getattr(record, name) for name in Record.__slots__}

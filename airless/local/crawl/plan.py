@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 from airless.core.targets import load_target
 from airless.crawl.scope import Scope
@@ -18,10 +19,10 @@ SHARDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One crawl. `spider` is a target (``module:Class`` or ``path/to/file.py[:Class]``), `seeds` are canonical URLs.
+    """One crawl. `spider` is a target (``module:Class`` or ``path/to/file.py[:Class]``).
 
-    `settings` are complete: the spider's, with what the command line changed. Without a `job` the name comes from the
-    spider and the seeds, and a finished crawl of that name is begun anew.
+    `seeds` are canonical URLs. `settings` are complete: the spider's, with what the command line changed. Without a `job` the name comes
+    from the spider and the seeds, and a finished crawl of that name is begun anew.
     """
 
     seeds: tuple[str, ...]
@@ -40,7 +41,11 @@ class Plan:
         if self.job is not None:
             return self.job
         what = "\n".join([self.spider, *sorted(self.seeds)])
-        first = re.sub(r"[^a-z0-9.-]+", "-", self.seeds[0].partition("://")[2].lower())[:40] if self.seeds else "start"
+        first = (
+            re.sub(r"[^a-z0-9.-]+", "-", self.seeds[0].partition("://")[2].lower())[:40]
+            if self.seeds
+            else "start"
+        )
         return f"{first.strip('-.') or 'crawl'}-{blake2b(what.encode(), digest_size=4).hexdigest()}"
 
     @property
@@ -49,7 +54,7 @@ class Plan:
 
     @property
     def engine_url(self) -> str:
-        return f"sqlite:///{self.database}"
+        return f"sqlite:///{quote(str(self.database))}"
 
     def make_spider(self) -> Spider:
         """The spider, started from this plan's seeds where there are any."""
@@ -60,6 +65,7 @@ class Plan:
 
     def scope(self, spider: Spider) -> Scope:
         """The hosts of the crawl; a spider that names neither seeds nor domains may go anywhere."""
-        allowed = self.allowed_domains or tuple(spider.allowed_domains)
+        named = spider.allowed_domains
+        allowed = self.allowed_domains or ((named,) if isinstance(named, str) else tuple(named))
         seeds = self.seeds or tuple(spider.start_urls)
         return Scope.of(seeds, allowed or (() if seeds else ("*",)))

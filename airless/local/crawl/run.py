@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from airless.core.clock import Clock, SystemClock
-from airless.core.errors import ConfigError, Locked, OutputError
+from airless.core.errors import ConfigError
 from airless.core.ports import Engine
 from airless.crawl.counts import Counts
+from airless.crawl.crawler import first_fault
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.shard import Layout
 from airless.crawl.urls import host_of, seed
 from airless.engines import open_engine
 from airless.local.crawl.crew import Crew, ManyProcesses, OneProcess
-from airless.local.crawl.delivery import Delivery
+from airless.local.crawl.delivery import Delivery, nothing_to_deliver
+from airless.local.crawl.files import locked, remove
 from airless.local.crawl.ledger import (
     FINISHED,
     INTERRUPTED,
@@ -35,8 +32,7 @@ from airless.local.crawl.ledger import (
 )
 from airless.local.crawl.plan import SHARDS, Plan
 from airless.local.crawl.seeding import Seeding
-from airless.local.crawl.worker import Assignment, Status, lock_paths
-from airless.local.outputs import open_sink
+from airless.local.crawl.worker import Assignment, Status
 
 logger = logging.getLogger("airless.crawl")
 
@@ -55,7 +51,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Result:
-    """How a run ended. `status` is finished, limited or interrupted; `already` says there was nothing to do."""
+    """How a run ended: finished, limited or interrupted. `already` says that there was nothing to do."""
 
     job: str
     status: str
@@ -92,19 +88,20 @@ class Control:
 async def run(plan: Plan, control: Control | None = None, *, log_level: int = logging.WARNING) -> Result:
     """Crawl until there is nothing left, a limit is reached, or the run is interrupted.
 
-    Raises Locked where another process crawls this job, OutputError where items can't be delivered and StorageFull
-    where the state can't be written: nothing is lost then, and the same plan goes on from there.
+    Raises Locked where another process crawls this job, ConfigError where the job is another plan's,
+    OutputError where items can't be delivered and StorageFull where the state can't be written: nothing is
+    lost then, and the same plan goes on from there.
     """
     control = control or Control()
     clock = SystemClock()
-    with _locked(plan):
+    with locked(plan):
         if plan.restart:
-            _remove(plan)
-        async with _opened(plan) as engine:
+            remove(plan)
+        async with await open_engine(plan.engine_url) as engine:
             record = await Ledger(engine, plan.name).load()
         if record is not None and record.status == FINISHED and plan.job is None:
-            _remove(plan)
-        async with _opened(plan) as engine:
+            remove(plan)
+        async with await open_engine(plan.engine_url) as engine:
             return await _Run(plan, control, engine, clock, log_level).run()
 
 
@@ -117,7 +114,6 @@ class _Run:
         self._log_level = log_level
         self._ledger = Ledger(engine, plan.name)
         self._spider = plan.make_spider()
-        self._seeding_done = False
         self._ending = ""
 
     async def run(self) -> Result:
@@ -126,20 +122,18 @@ class _Run:
         began = self._clock.monotonic()
         if record is None:
             record = await self._begin()
-        elif (done := self._nothing_left(record, await shard_counts(self._engine, self._layout(record)))) is not None:
-            await self._deliver_rest(record)
-            done.total_seconds = record.seconds
-            return done
-        elif self._control.resumed is not None:
-            self._control.resumed(record)
+        else:
+            self._check(record)
+            if (done := await self._nothing_left(record)) is not None:
+                return done
+            if self._control.resumed is not None:
+                self._control.resumed(record)
         layout = self._layout(record)
-        before = Counts()
-        for counts in (await shard_counts(self._engine, layout)).values():
-            before.add(counts)
-        delivery = await self._delivery(record, layout)
+        before = await self._counted(layout)
+        delivery = None if plan.output is None else await Delivery.open(self._engine, layout, plan.output)
         record.status, record.reason = RUNNING, ""
-        await self._ledger.save(record)
         try:
+            await self._ledger.save(record)
             await self._crawl(record, layout, delivery, before, began)
         except BaseException:
             if delivery is not None:
@@ -152,7 +146,7 @@ class _Run:
         if delivery is not None:
             await delivery.close(finished=record.status == FINISHED)
         await self._ledger.save(record)
-        await self._spider.closed(record.reason)
+        await self._tell_spider(record.reason)
         if not accounts.adds_up:
             logger.error(
                 "the accounts don't add up: %d URLs wait by the counters, %d by the queue",
@@ -180,33 +174,44 @@ class _Run:
         http = plan.settings.http
         hosts = {host_of(seed(url)) for url in self._spider.start_urls}
         private = await private_seed_hosts(hosts, system_lookup(http.resolve))
-        record = Record(
+        return Record(
             spider=plan.spider,
             shards=SHARDS,
-            spread=plan.processes,
+            spread=_spread(plan),
             started_at=self._clock.now(),
             private_hosts=sorted(private),
             output=plan.output,
+            seeds=sorted(plan.seeds),
         )
-        await self._ledger.save(record)
-        return record
 
-    def _nothing_left(self, record: Record, shards: dict[int, Counts]) -> Result | None:
-        """What to say of a job that is at its end already; None if there is something to do."""
-        if record.spider != self._plan.spider:
-            raise ConfigError(
-                f"the job {self._plan.name!r} belongs to the spider {record.spider}: "
-                "give this one another --job, or --restart it"
-            )
-        total = Counts()
-        for counts in shards.values():
-            total.add(counts)
-        pages = self._plan.settings.limits.pages
+    def _check(self, record: Record) -> None:
+        """Raises ConfigError where this plan's seeds or spider are not those that the job was begun with."""
+        plan = self._plan
+        if record.spider != plan.spider:
+            other = f"belongs to the spider {record.spider}"
+        elif record.seeds != sorted(plan.seeds):
+            other = f"was begun from {', '.join(record.seeds) or 'the start of its spider'}"
+        else:
+            return
+        raise ConfigError(
+            f"the job {plan.name!r} {other}: give this crawl another --job, or --restart that one"
+        )
+
+    async def _nothing_left(self, record: Record) -> Result | None:
+        """What to say of a job that is at its end already, its items delivered; None if it isn't."""
+        plan = self._plan
+        layout = self._layout(record)
+        total = await self._counted(layout)
+        pages = plan.settings.limits.pages
         at_limit = record.status == LIMITED and pages is not None and total.fetched >= pages
         if record.status != FINISHED and not at_limit:
             return None
+        if plan.output is not None and not await nothing_to_deliver(self._engine, layout, plan.output):
+            # No output was named when they were found, or an interruption kept them back.
+            delivery = await Delivery.open(self._engine, layout, plan.output)
+            await delivery.close(finished=record.status == FINISHED)
         return Result(
-            job=self._plan.name,
+            job=plan.name,
             status=record.status,
             reason=record.reason,
             counts=total,
@@ -214,25 +219,21 @@ class _Run:
             seconds=0.0,
             total_seconds=record.seconds,
             already=True,
-            output=self._plan.output,
+            output=plan.output,
             before=total,
         )
 
-    async def _deliver_rest(self, record: Record) -> None:
-        """Items that no output was named for when they were found, or that an interruption kept back."""
-        layout = self._layout(record)
-        async for _ in self._engine.objects.list(layout.items_prefix):
-            delivery = await self._delivery(record, layout)
-            if delivery is not None:
-                await delivery.close(finished=record.status == FINISHED)
-            return
+    async def _counted(self, layout: Layout) -> Counts:
+        total = Counts()
+        for counts in (await shard_counts(self._engine, layout)).values():
+            total.add(counts)
+        return total
 
-    async def _delivery(self, record: Record, layout: Layout) -> Delivery | None:
-        if self._plan.output is None:
-            return None
-        delivery = Delivery(self._engine, layout, open_sink(self._plan.output), self._plan.output)
-        await delivery.restore()
-        return delivery
+    async def _tell_spider(self, reason: str) -> None:
+        try:
+            await self._spider.closed(reason)
+        except Exception:  # the crawl has ended well; what it found must still be told
+            logger.exception("the spider failed in closed(%r)", reason)
 
     def _crew(self, record: Record, layout: Layout, before: Counts) -> Crew:
         plan = self._plan
@@ -248,10 +249,11 @@ class _Run:
             index=0,
             processes=plan.processes,
             private_hosts=frozenset(record.private_hosts),
-            lock_path=str(plan.state_dir / f"{plan.name}.process"),
             log_level=self._log_level,
         )
-        return ManyProcesses(work, pages) if plan.processes > 1 else OneProcess(work, self._engine, pages)
+        if plan.processes > 1:
+            return ManyProcesses(work, pages)
+        return OneProcess(work, self._engine, self._spider, pages)
 
     async def _crawl(
         self, record: Record, layout: Layout, delivery: Delivery | None, before: Counts, began: float
@@ -266,18 +268,15 @@ class _Run:
         try:
             async with asyncio.TaskGroup() as group:
                 running = group.create_task(crew.run())
-                seeds = group.create_task(seeding.run(record, lambda: None))
+                seeds = group.create_task(seeding.run(record))
                 if delivery is not None:
-                    group.create_task(self._deliver(delivery, stop_delivery))
+                    group.create_task(delivery.run(stop_delivery))
                 group.create_task(self._watch(crew, running, seeds, layout, base, began))
                 await running
                 seeds.cancel()
                 stop_delivery.set()
         except BaseExceptionGroup as failures:
-            raise _first(failures) from failures
-
-    async def _deliver(self, delivery: Delivery, stop: asyncio.Event) -> None:
-        await delivery.run(stop)
+            raise first_fault(failures) from failures
 
     async def _watch(
         self,
@@ -288,7 +287,7 @@ class _Run:
         base: dict[int, Counts],
         began: float,
     ) -> None:
-        """Tell of the progress, and stop the crew when there is nothing left, a limit is reached, or we are told."""
+        """Tell of the progress; stop the crew when nothing is left, a limit is reached, or we are told to."""
         time_s = self._plan.settings.limits.time_s
         starved = 0
         while not running.done():
@@ -321,6 +320,12 @@ class _Run:
         return INTERRUPTED, self._ending or "interrupted"
 
 
+def _spread(plan: Plan) -> int:
+    """Over how many shards a host is spread: processes share its rate only where it can be divided."""
+    pace = plan.settings.pace
+    return 1 if pace.delay_s else min(plan.processes, max(1, pace.per_host))
+
+
 def _progress(statuses: list[Status], base: dict[int, Counts], seconds: float) -> Progress:
     shards = dict(base)
     for status in statuses:
@@ -331,58 +336,3 @@ def _progress(statuses: list[Status], base: dict[int, Counts], seconds: float) -
     return Progress(
         total, sum(status.in_flight for status in statuses), sum(status.hosts for status in statuses), seconds
     )
-
-
-@contextlib.contextmanager
-def _locked(plan: Plan) -> contextlib._GeneratorContextManager[None]:  # type: ignore[misc]
-    """This job for this process alone, once the processes that a killed run left behind are gone."""
-    try:
-        plan.state_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the state directory {plan.state_dir} can't be made: {error.strerror}") from error
-    lock = FileLock(plan.state_dir / f"{plan.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise Locked(
-            f"the job {plan.name!r} in {plan.state_dir} is being crawled by another process: "
-            "wait for it, stop it, or give this one another --job"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"the state directory {plan.state_dir} can't be written: {error.strerror}") from error
-    try:
-        for path in lock_paths(plan):
-            _wait_for(path)
-        yield
-    finally:
-        lock.release()
-
-
-def _wait_for(path: str) -> None:
-    try:
-        with FileLock(path, timeout=30):
-            return
-    except Timeout as error:
-        raise Locked(f"a process of an earlier run still holds {path}: stop it, then run this again") from error
-
-
-@contextlib.asynccontextmanager
-async def _opened(plan: Plan) -> AsyncIterator[Engine]:
-    async with await open_engine(plan.engine_url) as engine:
-        yield engine
-
-
-def _remove(plan: Plan) -> None:
-    """Everything that the state directory holds of this job."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{plan.database}{suffix}").unlink(missing_ok=True)
-    shutil.rmtree(f"{plan.database}.consumers", ignore_errors=True)
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    from airless.crawl.crawler import first_fault
-
-    return first_fault(failures)
-
-
-__all__ = ["Control", "OutputError", "Progress", "Result", "run"]

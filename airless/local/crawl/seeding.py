@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 
 from airless.core.errors import ConfigError
 from airless.core.message import Message, derived_id
@@ -21,10 +24,17 @@ _BATCH = 500
 
 
 class Seeding:
-    """Publishes the start requests to the shards that own them, each batch together with how far it has come."""
+    """Publishes the start requests to the shards that own them, each batch with how far it has come."""
 
     def __init__(
-        self, engine: Engine, layout: Layout, discovery: Discovery, ledger: Ledger, spider: Spider, *, sitemaps: bool
+        self,
+        engine: Engine,
+        layout: Layout,
+        discovery: Discovery,
+        ledger: Ledger,
+        spider: Spider,
+        *,
+        sitemaps: bool,
     ) -> None:
         self._engine = engine
         self._layout = layout
@@ -33,40 +43,43 @@ class Seeding:
         self._spider = spider
         self._sitemaps = sitemaps
 
-    async def run(self, record: Record, published: Callable[[], None]) -> None:
-        """Go on from where `record` says an earlier run was."""
+    async def run(self, record: Record) -> None:
+        """Go on from where `record` says an earlier run was. Raises ConfigError for what is no URL."""
         if record.all_seeded:
             return
         batch: list[Request] = []
         position = 0
-        async for request in self._requests():
-            position += 1
-            if position <= record.seeded:
-                continue
-            batch.append(request)
-            if len(batch) == _BATCH:
-                await self._publish(batch, record, position)
-                published()
-                batch = []
-        record.all_seeded = True
-        await self._publish(batch, record, position)
-        published()
+        async with aclosing(self._requests()) as requests:
+            async for request in requests:
+                position += 1
+                if position <= record.seeded:
+                    continue
+                batch.append(request)
+                if len(batch) == _BATCH:
+                    await self._publish(batch, record, position)
+                    batch = []
+        await self._publish(batch, record, position, last=True)
 
-    async def _requests(self) -> AsyncIterator[Request]:
+    async def _requests(self) -> AsyncGenerator[Request, None]:
         origins: set[str] = set()
-        async for found in run_start(self._spider):
-            for request in found if isinstance(found, Follow) else (found,):
-                url = canonical(request.url)
-                if url is None:
-                    raise ConfigError(f"{request.url!r} is no URL to start from: write it as https://host/path")
-                request.url = url
-                request.seed = True
-                yield request
-                if self._sitemaps and origin(url) not in origins:
-                    origins.add(origin(url))
-                    yield sitemap_seed(url)
+        async with aclosing(run_start(self._spider)) as starts:
+            async for found in starts:
+                for request in found if isinstance(found, Follow) else (found,):
+                    url = canonical(request.url)
+                    if url is None:
+                        raise ConfigError(
+                            f"{request.url!r} is no URL to start from: write it as https://host/path"
+                        )
+                    request.url = url
+                    request.seed = True
+                    yield request
+                    if self._sitemaps and origin(url) not in origins:
+                        origins.add(origin(url))
+                        yield sitemap_seed(url)
 
-    async def _publish(self, batch: list[Request], record: Record, position: int) -> None:
+    async def _publish(
+        self, batch: list[Request], record: Record, position: int, *, last: bool = False
+    ) -> None:
         by_shard: dict[int, list[Request]] = {}
         for request in batch:
             by_shard.setdefault(self._discovery.shard_of(request), []).append(request)
@@ -82,6 +95,17 @@ class Seeding:
             )
             for shard, requests in sorted(by_shard.items())
         ]
-        record.seeded = position
-        versions = await self._engine.commit(Commit(publish=messages, state=[self._ledger.write(record)]))
+        # A crawl that is stopped cancels its seeding. Whether a commit that is cancelled was applied can't be
+        # known, and the record must say what is true: a commit that has begun comes to its end.
+        commit = asyncio.ensure_future(self._commit(messages, record, position, last))
+        try:
+            await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            await commit
+            raise
+
+    async def _commit(self, messages: list[Message], record: Record, position: int, last: bool) -> None:
+        ahead = replace(record, seeded=position, all_seeded=last)
+        versions = await self._engine.commit(Commit(publish=messages, state=[self._ledger.write(ahead)]))
         self._ledger.wrote(versions[0])
+        record.seeded, record.all_seeded = position, last

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -15,31 +15,33 @@ from typing import Any
 from filelock import FileLock
 
 from airless.core.clock import SystemClock
-from airless.core.errors import AirlessError
+from airless.core.errors import AirlessError, ConfigError, EngineError, Locked, StorageFull
 from airless.core.ports import Engine
-from airless.crawl.budget import Budget
+from airless.crawl.budget import Budget, Unlimited
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
 from airless.crawl.http import AddressGuard, AiohttpFetcher, CachingFetcher, CookieJar
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.shard import Layout
+from airless.crawl.spider import Spider
 from airless.engines import open_engine
+from airless.local.crawl.files import process_lock
 from airless.local.crawl.plan import Plan
 from airless.local.crawl.shared_budget import SharedBudget
 
 STATUS_S = 0.1
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What one process does of a crawl: the shards whose number leaves `index` when divided by `processes`."""
+    """What one process does of a crawl: the shards whose number divided by `processes` leaves `index`."""
 
     plan: Plan
     layout: Layout
     index: int
     processes: int
     private_hosts: frozenset[str]
-    lock_path: str
     log_level: int
 
 
@@ -54,17 +56,38 @@ class Status:
     starved: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error on its way to the main process: an exception's own arguments need not survive pickling."""
+
+    kind: str
+    text: str
+
+    def error(self) -> AirlessError:
+        """The error as the main process raises it: of its kind where that decides what the user is told."""
+        kinds = {kind.__name__: kind for kind in (ConfigError, EngineError, Locked, StorageFull)}
+        return kinds.get(self.kind, AirlessError)(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last word of a process: it has done what it was told, or what kept it from that."""
+
+    failure: Failure | None
+
+
 def status_of(crawler: Crawler) -> Status:
     shards = {index: counts.to_dict() for index, counts in crawler.shard_counts().items()}
     return Status(shards, crawler.in_flight, crawler.hosts, crawler.quiet, crawler.starved)
 
 
 @contextlib.asynccontextmanager
-async def make_crawler(work: Assignment, engine: Engine, budget: Budget) -> AsyncIterator[Crawler]:
+async def make_crawler(
+    work: Assignment, engine: Engine, spider: Spider, budget: Budget
+) -> AsyncIterator[Crawler]:
     """A crawler over an opened engine; its fetcher is closed at the end."""
     plan, settings = work.plan, work.plan.settings
     clock = SystemClock()
-    spider = plan.make_spider()
     scope = plan.scope(spider)
     http = settings.http
     cookies = not scope.everywhere if http.cookies is None else http.cookies
@@ -98,19 +121,22 @@ async def make_crawler(work: Assignment, engine: Engine, budget: Budget) -> Asyn
 
 def worker_main(work: Assignment, connection: Connection, budget: SharedBudget | None) -> None:
     """The entry of a process of its own. It ends when told to, and at once when the main process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Terminals and supervisors signal the whole group: the main process alone answers, and tells this one.
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     logging.basicConfig(level=work.log_level, format=f"%(levelname)s [process {work.index}] %(message)s")
     # A crawl that begins after this one was killed waits for this lock, so that no two ever own a shard.
-    with FileLock(work.lock_path, timeout=60):
+    with FileLock(process_lock(work.plan, work.index), timeout=60):
         asyncio.run(_serve(work, connection, budget))
 
 
 async def _serve(work: Assignment, connection: Connection, budget: SharedBudget | None) -> None:
-    error = ""
+    failure: Failure | None = None
     try:
         async with (
             await open_engine(work.plan.engine_url) as engine,
-            make_crawler(work, engine, budget or _unlimited()) as crawler,
+            make_crawler(work, engine, work.plan.make_spider(), budget or Unlimited()) as crawler,
         ):
             asyncio.get_running_loop().add_reader(connection.fileno(), _obey, connection, crawler)
             reporter = asyncio.create_task(_report(connection, crawler))
@@ -120,14 +146,8 @@ async def _serve(work: Assignment, connection: Connection, budget: SharedBudget 
                 reporter.cancel()
                 asyncio.get_running_loop().remove_reader(connection.fileno())
     except AirlessError as fault:
-        error = f"{type(fault).__name__}: {fault}"
-    connection.send(error)
-
-
-def _unlimited() -> Budget:
-    from airless.crawl.budget import Unlimited
-
-    return Unlimited()
+        failure = Failure(type(fault).__name__, str(fault))
+    connection.send(Ended(failure))
 
 
 async def _report(connection: Connection, crawler: Crawler) -> None:
@@ -143,8 +163,3 @@ def _obey(connection: Connection, crawler: Crawler) -> None:
         # The main process was killed. To stop here at once is what a kill -9 of this process would be.
         os._exit(1)
     crawler.stop()
-
-
-def lock_paths(plan: Plan) -> Sequence[str]:
-    """The locks of the processes that an earlier run of this job may have left behind."""
-    return sorted(str(path) for path in plan.state_dir.glob(f"{plan.name}.process-*.lock"))

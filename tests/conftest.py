@@ -1,0 +1,33 @@
+"""With ``CI=true`` a test that is skipped, or expected to fail, has failed: nothing may be left out there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _nothing_left_out((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _nothing_left_out((yield))
+
+
+def _nothing_left_out(report: Report) -> Report:
+    expected = getattr(report, "wasxfail", None)
+    if os.environ.get("CI") != "true" or not (report.skipped or expected is not None):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else f"expected to fail: {expected}"
+    report.outcome = "failed"
+    report.longrepr = f"With CI=true every test has to run and pass; this one: {reason}"
+    if expected is not None:
+        del report.wasxfail
+    return report

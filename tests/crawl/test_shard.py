@@ -1,0 +1,454 @@
+"""A shard: what it commits is what its next owner finds."""
+
+import random
+from typing import Any
+
+import orjson
+import pytest
+
+from airless.core.codec import encode
+from airless.core.errors import Conflict, EngineError
+from airless.core.message import Message
+from airless.core.ports import Commit, Delivery
+from airless.crawl import shard as module
+from airless.crawl.held import Held
+from airless.crawl.packing import pack, unpack
+from airless.crawl.request import Request
+from airless.crawl.shard import Layout, Shard, ShardWrite, progress_of, read_document
+from airless.engines.memory import MemoryEngine
+
+LAYOUT = Layout("job", 8)
+
+
+def _requests(number: int, *, start: int = 0, priority: int = 0) -> list[Request]:
+    return [Request(f"https://example.com/{n}", priority=priority) for n in range(start, start + number)]
+
+
+async def _apply(engine: MemoryEngine, shard: Shard) -> ShardWrite:
+    write = shard.write()
+    commit = Commit(
+        put=write.put, state=[write.state], publish=write.publish, settle=write.settle, delete=write.delete
+    )
+    (shard.version,) = await engine.commit(commit)
+    return write
+
+
+async def _load(engine: MemoryEngine, index: int = 3) -> Shard:
+    return await Shard.load(engine, LAYOUT, index)
+
+
+async def _held(engine: MemoryEngine, number: int, *, id: str = "m1") -> Held:
+    """A message of so many requests, published and leased."""
+    data = {**pack(_requests(number)), "shard": 3}
+    message = Message(LAYOUT.topic, data, id=id, ordering_key="3", weight=number)
+    await engine.queue.publish_many([message])
+    return await _receive(engine, number)
+
+
+async def _receive(engine: MemoryEngine, number: int) -> Held:
+    (delivery,) = await engine.queue.receive(LAYOUT.topic, limit=1, lease_s=60)
+    return Held(delivery, delivery.id, 3, number)
+
+
+def _loose(id: str, total: int = 3) -> Held:
+    return Held(Delivery(LAYOUT.topic, b"", id, f"receipt of {id}"), id, 3, total)
+
+
+def _segments(engine: MemoryEngine) -> list[str]:
+    return sorted(name for name in engine.store.blobs if name.startswith(LAYOUT.seen_prefix))
+
+
+async def test_a_shard_that_was_never_committed_is_new() -> None:
+    shard = await _load(MemoryEngine())
+    assert shard.version is None
+    assert len(shard.seen) == 0
+    assert shard.counts.discovered == 0
+    assert not shard.dirty
+
+
+async def test_everything_of_a_shard_survives_loading() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    marks = [random.getrandbits(64) for _ in range(100)]
+    assert all(map(shard.see, marks))
+    shard.counts.discovered = 100
+    shard.counts.skip("robots", 2)
+    shard.remember("example.com", {"pages": 7, "pace": {"hold": 5.0}})
+    shard.remember("gone.example", {"pages": 1})
+    shard.remember("gone.example", None)
+    shard.remember("never.example", None)
+    shard.end_message(await _held(engine, 1, id="applied"))
+    await _apply(engine, shard)
+    again = await _load(engine)
+    assert again.version == shard.version
+    assert sorted(again.seen) == sorted(marks)
+    assert not any(map(again.see, marks))
+    assert again.counts.to_dict() == shard.counts.to_dict()
+    assert again.hosts == {"example.com": {"pages": 7, "pace": {"hold": 5.0}}}
+    assert again.has_applied("applied")
+    assert not again.dirty
+
+
+async def test_items_are_written_with_the_state_under_a_name_that_a_replay_gives_again() -> None:
+    engine = MemoryEngine()
+    first, second = await _load(engine), await _load(engine)
+    for shard in (first, second):
+        shard.add_item(b'{"a":1}\n')
+        shard.add_item(b'{"a":2}\n')
+        assert shard.item_bytes == 16
+    lost, applied = first.write(), await _apply(engine, second)
+    assert lost.put == applied.put == {"items/job/00003/000000000001": b'{"a":1}\n{"a":2}\n'}
+    assert second.item_bytes == 0
+    second.add_item(b'{"a":3}\n')
+    assert (await _apply(engine, second)).put == {"items/job/00003/000000000002": b'{"a":3}\n'}
+    assert second.counts.items == 3
+
+
+async def test_a_replay_of_a_commit_gives_its_messages_the_same_ids() -> None:
+    engine = MemoryEngine()
+    first, second = await _load(engine), await _load(engine)
+    for shard in (first, second):
+        for request in _requests(450):
+            shard.send(request)
+        shard.send_later(Request("https://example.com/later"), 1_000.0)
+        shard.send_foreign(5, Request("https://other.example/"))
+    lost, applied = first.write(), await _apply(engine, second)
+    assert [encode(message) for message in lost.publish] == [encode(message) for message in applied.publish]
+    ids = [message.id for message in applied.publish]
+    assert len(set(ids)) == len(ids) == 5
+    second.send(Request("https://example.com/"))
+    (next_one,) = (await _apply(engine, second)).publish
+    assert next_one.id not in ids
+
+
+async def test_messages_of_two_shards_never_share_an_id() -> None:
+    engine = MemoryEngine()
+    ids = []
+    for index in (1, 2):
+        shard = await _load(engine, index)
+        shard.send(Request("https://example.com/"))
+        ids += [message.id for message in (await _apply(engine, shard)).publish]
+    assert len(set(ids)) == 2
+
+
+async def test_requests_travel_in_batches_with_the_shard_as_their_key() -> None:
+    shard = await _load(MemoryEngine())
+    for request in _requests(450):
+        shard.send(request)
+    messages = shard.write().publish
+    assert [message.weight for message in messages] == [200, 200, 50]
+    assert {message.ordering_key for message in messages} == {"3"}
+    assert {message.topic for message in messages} == {"frontier/job"}
+    assert all(message.data["shard"] == 3 and "admit" not in message.data for message in messages)
+    urls = [request.url for message in messages for request in unpack(message.data)]
+    assert urls == [request.url for request in _requests(450)]
+
+
+async def test_a_message_holds_requests_of_one_priority_and_bears_it() -> None:
+    shard = await _load(MemoryEngine())
+    for low, high in zip(_requests(3), _requests(3, start=10, priority=4), strict=True):
+        shard.send(low)
+        shard.send(high)
+        shard.send_later(Request(low.url + "l"), 50.0)
+        shard.send_later(Request(low.url + "h", priority=9), 50.0)
+    messages = shard.write().publish
+    assert [(message.priority, message.weight) for message in messages] == [(0, 3), (4, 3), (0, 3), (9, 3)]
+
+
+async def test_what_is_sent_later_is_not_to_be_had_before_its_time() -> None:
+    shard = await _load(MemoryEngine())
+    shard.send_later(Request("https://example.com/a"), 1_000.2)
+    shard.send_later(Request("https://example.com/b"), 1_000.9)
+    shard.send_later(Request("https://example.com/c"), 2_000.0)
+    messages = shard.write().publish
+    assert [message.not_before_s for message in messages] == [1_001.0, 2_001.0]
+    assert [message.weight for message in messages] == [2, 1]
+
+
+async def test_what_belongs_to_another_shard_is_offered_to_it_and_weighs_nothing() -> None:
+    shard = await _load(MemoryEngine())
+    shard.send_foreign(5, Request("https://other.example/"))
+    (message,) = shard.write().publish
+    assert message.ordering_key == "5"
+    assert message.data["shard"] == 5
+    assert message.data["admit"] is True
+    assert message.weight == 0
+
+
+async def test_what_ended_of_a_message_is_remembered_while_it_is_in_hand() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    held = await _held(engine, 5)
+    shard.hold(held)
+    shard.end(held, 1)
+    shard.end(held, 4)
+    await _apply(engine, shard)
+    await engine.aclose()  # the owner dies
+    heir = MemoryEngine(engine.store)
+    shard = await _load(heir)
+    again = await _receive(heir, 5)
+    shard.hold(again)
+    assert again.done == 0b10010
+    assert again.remaining == 3
+
+
+async def test_a_message_given_back_keeps_its_progress_and_is_not_charged() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    held = await _held(engine, 3)
+    shard.hold(held)
+    shard.end(held, 0)
+    shard.give_back(held)
+    assert shard.held("m1") is None
+    await _apply(engine, shard)
+    shard = await _load(engine)
+    again = await _receive(engine, 3)
+    assert again.delivery.attempt == 0
+    shard.hold(again)
+    assert (again.done, again.remaining) == (0b001, 2)
+    shard.end(again, 2)
+    shard.end(again, 1)
+    await _apply(engine, shard)
+    assert (await engine.queue.depth(LAYOUT.topic)).messages == 0
+    assert read_document(engine.store.states["crawl/job/shard/00003"][1])["progress"] == {}
+    assert shard.has_applied("m1")
+
+
+async def test_a_message_given_back_untouched_leaves_no_record() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    held = await _held(engine, 3)
+    shard.hold(held)
+    shard.give_back(held, 30.0)
+    await _apply(engine, shard)
+    assert progress_of(read_document(engine.store.states["crawl/job/shard/00003"][1])) == {}
+    assert (await engine.queue.depth(LAYOUT.topic)).delayed == 1
+
+
+async def test_the_last_request_of_a_message_acknowledges_it_in_the_same_commit() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    held = await _held(engine, 2)
+    shard.hold(held)
+    shard.end(held, 1)
+    assert shard.write().settle == []
+    shard.end(held, 0)
+    (settlement,) = shard.write().settle
+    assert not settlement.again
+    assert settlement.delivery.id == "m1"
+    assert shard.held_messages == []
+
+
+async def test_progress_of_more_than_64_requests_survives() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    held = _loose("big", 200)
+    shard.hold(held)
+    for position in range(0, 200, 3):
+        shard.end(held, position)
+    await _apply(engine, shard)
+    shard = await _load(engine)
+    again = _loose("big", 200)
+    shard.hold(again)
+    assert [p for p in range(200) if again.done >> p & 1] == list(range(0, 200, 3))
+
+
+async def test_a_request_that_ends_twice_is_found_out() -> None:
+    shard = await _load(MemoryEngine())
+    held = _loose("m", 3)
+    shard.hold(held)
+    shard.end(held, 1)
+    with pytest.raises(AssertionError, match="ended twice"):
+        shard.end(held, 1)
+
+
+async def test_progress_of_another_message_is_not_taken_for_this_one() -> None:
+    shard = await _load(MemoryEngine())
+    held = _loose("m", 3)
+    shard.hold(held)
+    shard.end(held, 1)
+    shard.give_back(held)
+    with pytest.raises(EngineError, match="holds 4 requests where 3"):
+        shard.hold(_loose("m", 4))
+
+
+async def test_a_message_that_ended_is_recognised_when_it_is_delivered_again() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    for n in range(100):
+        shard.end_message(_loose(f"m{n}"))
+    assert all(shard.has_applied(f"m{n}") for n in range(50, 100))
+    assert not shard.has_applied("m100")
+
+
+async def test_a_delivery_that_comes_again_before_the_commit_is_the_one_that_is_settled() -> None:
+    shard = await _load(MemoryEngine())
+    shard.end_message(_loose("m"))
+    late = Held(Delivery(LAYOUT.topic, b"", "m", "newer"), "m", 3, 3)
+    shard.end_message(late)
+    assert [settlement.delivery.receipt for settlement in shard.write().settle] == ["newer"]
+
+
+async def test_a_message_taken_up_again_before_it_was_given_back_stays() -> None:
+    shard = await _load(MemoryEngine())
+    held = _loose("m")
+    shard.hold(held)
+    shard.end(held, 0)
+    shard.give_back(held)
+    again = Held(Delivery(LAYOUT.topic, b"", "m", "newer"), "m", 3, 3)
+    shard.hold(again)
+    assert again.remaining == 2
+    assert shard.write().settle == []
+
+
+async def test_two_owners_can_not_both_commit() -> None:
+    engine = MemoryEngine()
+    one, other = await _load(engine), await _load(engine)
+    one.see(1)
+    other.see(2)
+    await _apply(engine, one)
+    with pytest.raises(Conflict):
+        await _apply(engine, other)
+    other = await _load(engine)
+    other.see(2)
+    await _apply(engine, other)
+    with pytest.raises(Conflict):
+        await _apply(engine, one)
+    assert sorted((await _load(engine)).seen) == [1, 2]
+
+
+async def test_nothing_is_dirty_after_a_write_and_everything_makes_it_so() -> None:
+    shard = await _load(MemoryEngine())
+    held = _loose("m")
+    shard.hold(held)
+    assert not shard.dirty
+    changes: list[Any] = [
+        lambda: shard.see(1),
+        lambda: shard.add_item(b"{}\n"),
+        lambda: shard.send(Request("https://example.com/")),
+        lambda: shard.send_later(Request("https://example.com/"), 1.0),
+        lambda: shard.send_foreign(1, Request("https://example.com/")),
+        lambda: shard.end(held, 0),
+        lambda: shard.give_back(held),
+        lambda: shard.end_message(_loose("other")),
+    ]
+    for change in changes:
+        change()
+        assert shard.dirty
+        shard.write()
+        assert not shard.dirty
+    assert not shard.see(1)
+    assert not shard.dirty
+
+
+async def test_fingerprints_move_to_segments_which_are_merged_tier_by_tier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_DELTA_LIMIT", 10)
+    monkeypatch.setattr(module, "_MERGE_AT", 3)
+    engine = MemoryEngine()
+    rng = random.Random(3)
+    everything: list[int] = []
+    shard = await _load(engine)
+    most = 0
+    for number in range(120):
+        marks = [rng.getrandbits(64) for _ in range(10)]
+        everything += marks
+        assert all(map(shard.see, marks))
+        await shard.merge(engine)
+        await _apply(engine, shard)
+        most = max(most, len(_segments(engine)))
+        if number % 13 == 0:
+            shard = await _load(engine)
+            assert sorted(shard.seen) == sorted(everything)
+    assert most <= 14
+    shard = await _load(engine)
+    assert sorted(shard.seen) == sorted(everything)
+    assert not any(map(shard.see, everything))
+    document = read_document(engine.store.states["crawl/job/shard/00003"][1])
+    assert sorted(name for name, _ in document["segments"]) == _segments(engine)
+    assert max(level for _, level in document["segments"]) >= 3
+
+
+async def test_a_merge_that_was_not_committed_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_DELTA_LIMIT", 2)
+    monkeypatch.setattr(module, "_MERGE_AT", 2)
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    for number in range(2):
+        shard.see(2 * number)
+        shard.see(2 * number + 1)
+        await _apply(engine, shard)
+    await shard.merge(engine)
+    await shard.merge(engine)
+    assert shard.dirty
+    shard.write()  # and the owner dies
+    again = await _load(engine)
+    assert sorted(again.seen) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("damage", [None, b"123"], ids=["missing", "cut off"])
+async def test_a_damaged_segment_is_an_error_and_not_a_second_crawl(
+    monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    monkeypatch.setattr(module, "_DELTA_LIMIT", 2)
+    monkeypatch.setattr(module, "_MERGE_AT", 1)
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    shard.see(1)
+    shard.see(2)
+    await _apply(engine, shard)
+    (name,) = _segments(engine)
+    if damage is None:
+        del engine.store.blobs[name]
+    else:
+        engine.store.blobs[name] = damage
+    with pytest.raises(EngineError, match="of seen URLs"):
+        await _load(engine)
+    with pytest.raises(EngineError, match="of seen URLs"):
+        await shard.merge(engine)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b"junk",
+        b"[]",
+        b"{}",
+        {"counts": None},
+        {"delta": "A"},
+        {"delta": 7},
+        {"segments": [1]},
+        {"progress": {"m": [1]}},
+        {"progress": {"m": [1, "xyz"]}},
+        {"recent": None},
+        {"seq": ...},
+    ],
+    ids=str,
+)
+async def test_a_state_that_can_not_be_read_says_so(change: bytes | dict[str, Any]) -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    await _apply(engine, shard)
+    version, data = engine.store.states["crawl/job/shard/00003"]
+    if isinstance(change, dict):
+        doc = {name: value for name, value in {**orjson.loads(data), **change}.items() if value is not ...}
+        change = orjson.dumps(doc)
+    engine.store.states["crawl/job/shard/00003"] = (version, change)
+    with pytest.raises(EngineError, match="--restart"):
+        await _load(engine)
+
+
+def test_a_host_belongs_to_one_shard_or_to_as_many_as_it_is_spread_over() -> None:
+    assert len({LAYOUT.shard_of("example.com", mark) for mark in range(100)}) == 1
+    spread = Layout("job", 8, spread=3)
+    assert len({spread.shard_of("example.com", mark) for mark in range(100)}) == 3
+    assert len({LAYOUT.shard_of(f"h{n}.example", 0) for n in range(200)}) == 8
+
+
+def test_the_names_of_a_job_begin_with_what_they_are() -> None:
+    assert LAYOUT.topic == "frontier/job"
+    assert LAYOUT.run_key == "crawl/job/run"
+    assert LAYOUT.delivery_key == "crawl/job/delivery"
+    assert LAYOUT.shard_key(3) == "crawl/job/shard/00003"
+    assert LAYOUT.shard_key(3).startswith(LAYOUT.shard_prefix)
