@@ -77,8 +77,8 @@ __all__ = [
     "Settings",
     "Spider",
     "Traps",
-    "open_engine",
     "__version__",
+    "open_engine",
 ]
 __version__ = "0.1.0"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What was measured: rows of named figures, units in the names. `libraries` are those that matter for it."""
+    """Rows of named figures, units in the names; `libraries` are those that matter for them."""
 
     rows: list[dict[str, Any]]
     libraries: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """What does `import airless` cost over bare Python, and what does `airless version` cost?
 
-Fresh processes, taken in turn so that a busy moment hits them alike; medians. The target: `import airless` adds
-less than 60 ms.
+Fresh processes, taken in turn so that a busy moment hits them alike; medians. The target: `import airless`
+adds less than 60 ms.
 """
 
 from __future__ import annotations

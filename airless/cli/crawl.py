@@ -106,9 +106,9 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 def crawl(seeds: tuple[str, ...], **options: Any) -> None:
     """Crawl a site, or run a spider.
 
-    Without --spider, the pages of the seeds' sites are visited, one item each: its URL, status, title, depth, size and
-    where it was linked from. Robots files are obeyed. A crawl that was interrupted, even by a power cut, goes on with
-    the same command.
+    Without --spider, the pages of the seeds' sites are visited, one item each: its URL, status, title, depth,
+    size and where it was linked from. Robots files are obeyed. A crawl that was interrupted, even by a power
+    cut, goes on with the same command.
 
     \b
     Examples:
@@ -132,19 +132,18 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
         result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
     except (OutputError, StorageFull) as error:
         click.echo(f"Error: {error}", err=True)
-        click.echo(
-            f"The crawl stopped; nothing is lost. Make room, then go on with:\n  {_resume(plan)}", err=True
-        )
+        click.echo("The crawl stopped; nothing is lost. When that is put right, go on with:", err=True)
+        click.echo(f"  {_resume()}", err=True)
         sys.exit(INTERRUPTED_CODE)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo(f"\nStopped at once. Go on with:\n  {_resume(plan)}", err=True)
+        click.echo(f"\nStopped at once. Go on with:\n  {_resume()}", err=True)
         sys.exit(INTERRUPTED_CODE)
     if stats_path is not None:
         _write_stats(stats_path, result)
     if not quiet:
         from airless.cli.summary import print_summary
 
-        print_summary(result, resume=_resume(plan))
+        print_summary(result, resume=_resume())
     sys.exit(exit_code(result))
 
 
@@ -168,6 +167,8 @@ def make_plan(seeds: tuple[str, ...], options: dict[str, Any]) -> Plan:
         raise ConfigError(
             "what is to be crawled? airless crawl https://example.com (or --spider; see --help)"
         )
+    if not seeds and not spider_class.start_urls and spider_class.start is Spider.start:
+        raise ConfigError(f"{options['target']} names no start_urls: airless crawl -s … https://example.com")
     return Plan(
         seeds=tuple(dict.fromkeys(seed(url) for url in seeds)),
         settings=_settings(spider_class.settings, options),
@@ -244,17 +245,20 @@ def _tell_resumed(record: Record) -> None:
     click.echo(f"Going on with a crawl that was {record.status} ({record.seconds:.0f} s so far).", err=True)
 
 
-def _resume(plan: Plan) -> str:
+def _resume() -> str:
     """The command that goes on from here: this one, less its --restart."""
     words = [word for word in sys.argv[1:] if word != "--restart"]
     return shlex.join(["airless", *words])
 
 
 def _check_writable(path: Path) -> None:
+    """Raises ConfigError where the accounts could not be written in the end; leaves no empty file behind."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        made = not path.exists()
         with path.open("a"):
-            return
+            if made:
+                path.unlink()
     except OSError as error:
         raise ConfigError(f"--stats {path} can't be written: {error.strerror}") from error
 
@@ -271,4 +275,13 @@ def _write_stats(path: Path, result: Result) -> None:
 
 
 def _log_to_stderr(level: int) -> None:
-    logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr, force=True)
+    handler = _Echo()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class _Echo(logging.Handler):
+    """Writes to what standard error is at the time: while a live line is shown, that line makes room."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)

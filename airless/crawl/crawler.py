@@ -176,7 +176,9 @@ class Crawler:
                 await self._accept(delivery)
             self._pump()
             if deliveries:
-                self._message_size += 0.2 * (max(1, self._schedule.size - before) / len(deliveries) - self._message_size)
+                self._message_size += 0.2 * (
+                    max(1, self._schedule.size - before) / len(deliveries) - self._message_size
+                )
                 continue
             self._more = False
             if self._inbox.ended and self.quiet:
@@ -449,7 +451,10 @@ class Crawler:
             counts.skip("redirected")
             counts.redirects += 1
             assert outcome.next is not None  # noqa: S101 - the visitor's promise
-            self._discovery.redirect(shard, outcome.next)
+            if outcome.repeats:
+                self._discovery.repeat(shard, outcome.next)
+            else:
+                self._discovery.redirect(shard, request, outcome.next)
         else:
             counts.retries += 1
             assert outcome.next is not None  # noqa: S101 - the visitor's promise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -12,17 +13,22 @@ from airless.crawl.shard import Layout, Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.urls import canonical, dedup_key, fingerprint, split_origin, trap
 
-# A skipped-for-depth URL is remembered under another fingerprint: found again nearer to a seed, it is crawled.
+# What is skipped is remembered under another fingerprint than its own: found nearer to a seed, or asked for as
+# a seed, it is crawled all the same.
 _CUT = 0x9E37_79B9_7F4A_7C15
+_REFUSED = 0xD1B5_4A32_D192_ED03
 
 _RECENT = 20_000
 
+# What can be taken for canonical without parsing it: the links of a page nearly all can.
+_PLAIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?/[!\"$-~]*")
+
 
 class Discovery:
-    """Takes what pages yield to the shards that own it. Counts each new URL as discovered, and why it is skipped.
+    """Takes what pages yield to the shards that own it. Counts what is new, and why it is skipped.
 
-    `owned` gives the shard of an index where this process owns it, else None: then the owner is sent the request and
-    decides. A URL is marked as seen in the very commit that publishes it.
+    `owned` gives the shard of an index where this process owns it, else None: then the owner is sent the
+    request and decides. A URL is marked as seen in the very commit that publishes it.
     """
 
     def __init__(
@@ -43,7 +49,11 @@ class Discovery:
         for url in follow.urls:
             if self._known(url):
                 continue
-            request = follow.request(url)
+            address = url if _PLAIN.fullmatch(url) else canonical(url)
+            if address is None:
+                self._invalid(shard)
+                continue
+            request = follow.request(address)
             request.depth = depth
             request.referrer = parent.url
             self._route(shard, request)
@@ -52,18 +62,30 @@ class Discovery:
         """Offer one request that a callback yielded for the page of `parent`."""
         url = canonical(request.url)
         if url is None:
-            shard.counts.discovered += 1
-            shard.counts.skip("invalid_url")
-            shard.dirty = True
+            self._invalid(shard)
             return
         request.url = url
         request.depth = _depth_below(parent)
         request.referrer = parent.url
         self._route(shard, request)
 
-    def redirect(self, shard: Shard, request: Request) -> None:
-        """Offer the next hop of a redirect; it keeps the depth and the referrer of the first."""
-        self._route(shard, request)
+    def redirect(self, shard: Shard, parent: Request, hop: Request) -> None:
+        """Offer the next hop of a redirect; it keeps the depth and the referrer of the first.
+
+        A hop may be out of scope only where what redirects was so on purpose (as a seed, or unfiltered).
+        """
+        mark = self._fingerprint(hop)
+        leaves = not hop.seed and self._scope.allows(parent.url) and not self._scope.allows(hop.url)
+        reason = "offsite" if leaves else trap(hop.url, hop.depth, self._traps)
+        if reason is not None:
+            self._skip(shard, hop, mark ^ _REFUSED, reason)
+        else:
+            self._place(shard, hop, mark)
+
+    def repeat(self, shard: Shard, hop: Request) -> None:
+        """Take a hop that leads back to where it came from, with a cookie now: it is no duplicate."""
+        shard.counts.discovered += 1
+        shard.send(hop)
 
     def admit(self, shard: Shard, requests: Iterable[Request]) -> None:
         """Take what was sent to this shard for its decision."""
@@ -82,7 +104,7 @@ class Discovery:
         mark = self._fingerprint(request)
         reason = None if request.dont_filter else self._refuse(request)
         if reason is not None:
-            self._skip(shard, request, mark, reason)
+            self._skip(shard, request, mark ^ _REFUSED, reason)
             return
         self._place(shard, request, mark)
 
@@ -99,7 +121,8 @@ class Discovery:
         if request.dont_filter:
             counts.discovered += 1
         elif self._max_depth is not None and request.depth > self._max_depth:
-            self._skip(shard, request, mark ^ _CUT, "depth")
+            if mark not in shard.seen:
+                self._skip(shard, request, mark ^ _CUT, "depth")
             return
         elif not shard.see(mark):
             return
@@ -112,9 +135,14 @@ class Discovery:
         shard.send(request)
 
     def _refuse(self, request: Request) -> str | None:
-        if not request.seed and not self._scope.allows(request.url):
+        if not self._scope.allows(request.url):
             return "offsite"
         return trap(request.url, request.depth, self._traps)
+
+    def _invalid(self, shard: Shard) -> None:
+        shard.counts.discovered += 1
+        shard.counts.skip("invalid_url")
+        shard.dirty = True
 
     def _skip(self, shard: Shard, request: Request, mark: int, reason: str) -> None:
         if shard.see(mark):

@@ -6,8 +6,10 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from airless.core.errors import MessageError
-from airless.crawl.request import Request
+from airless.crawl.request import Follow, Request
 
 _OPTIONAL = ("callback", "meta", "headers", "referrer")
 _NUMBERS = ("priority", "depth", "redirects", "attempt")
@@ -15,7 +17,7 @@ _FLAGS = ("dont_filter", "seed")
 
 
 def pack(requests: Sequence[Request]) -> dict[str, Any]:
-    """JSON data: ``links`` is a list of [referrer, depth, callback, priority, [url, …]], ``requests`` the rest."""
+    """JSON data: ``links`` is a list of [referrer, depth, callback, priority, [url, …]], ``requests`` others."""
     links: list[list[Any]] = []
     others: list[dict[str, Any]] = []
     last: tuple[Any, ...] | None = None
@@ -78,23 +80,12 @@ def request_to_dict(request: Request) -> dict[str, Any]:
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
     """The inverse of `request_to_dict`. Raises TypeError, ValueError or KeyError for anything else."""
     _check("requests", fields, dict)
-    for name in _NUMBERS:
-        _check_number(name, fields.get(name, 0), least=None if name == "priority" else 0)
-    for name in _FLAGS:
-        _check(name, fields.get(name, False), bool)
-    for name in ("headers", "meta"):
-        _check(name, fields.get(name), dict, None)
-    for name, value in (fields.get("headers") or {}).items():
-        _check(f"headers.{name}", value, str)
-    _check("referrer", fields.get("referrer"), str, None)
-    method, body = fields.get("method", "GET"), fields.get("body")
-    _check("method", method, str)
-    if not method:
-        raise ValueError("a request without a method")
+    _check_fields(fields)
+    body = fields.get("body")
     request = Request(
         _url(fields["url"]),
         callback=fields.get("callback"),
-        method=method,
+        method=fields.get("method", "GET"),
         headers=fields.get("headers"),
         body=None if body is None else base64.b64decode(body, validate=True),
         meta=fields.get("meta"),
@@ -107,6 +98,34 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
     request.attempt = fields.get("attempt", 0)
     request.seed = fields.get("seed", False)
     return request
+
+
+def check(found: Request | Follow) -> None:
+    """Raises TypeError or ValueError, saying why, for what could not travel; any text may be the URL."""
+    if isinstance(found, Follow):
+        for url in found.urls:
+            _check("url", url, str)
+        found = found.request("")
+    fields = request_to_dict(found)
+    _check("url", fields.pop("url"), str)
+    _check_fields(fields)
+    orjson.dumps(fields)
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    for name in _NUMBERS:
+        _check_number(name, fields.get(name, 0), least=None if name == "priority" else 0)
+    for name in _FLAGS:
+        _check(name, fields.get(name, False), bool)
+    for name in ("headers", "meta"):
+        _check(name, fields.get(name), dict, None)
+    for name, value in (fields.get("headers") or {}).items():
+        _check(f"headers.{name}", value, str)
+    _check("referrer", fields.get("referrer"), str, None)
+    _check("callback", fields.get("callback"), str, None)
+    _check("method", fields.get("method", "GET"), str)
+    if not fields.get("method", "GET"):
+        raise ValueError("a request has a method")
 
 
 def in_batches(requests: Iterable[Request], size: int) -> Iterable[list[Request]]:

@@ -15,6 +15,7 @@ from airless.crawl.errors import FetchError
 from airless.crawl.fetch import Fetcher
 from airless.crawl.items import encode
 from airless.crawl.pace import backoff_s
+from airless.crawl.packing import check
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.retry_after import parse_retry_after
@@ -33,14 +34,18 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # A host that says "not now" is no reason to give a page up: such answers count for a quarter of a try.
 _THROTTLED_TRIES = 4
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
-_BODY_HEADERS = frozenset({"content-encoding", "content-language", "content-length", "content-location", "content-type"})
+_BODY_HEADERS = frozenset(
+    {"content-encoding", "content-language", "content-length", "content-location", "content-type"}
+)
 
 
 @dataclass(slots=True)
 class Outcome:
     """How a visit ended: `kind` is fetched, failed, skipped, redirected or retry.
 
-    `status`, `error` and `retry_after_s` are for the host's pace. `found` are requests to come, `items` encoded lines.
+    `status`, `error` and `retry_after_s` are for the host's pace. `found` are requests to come, `items` encoded
+    lines. `next` is the request of a redirect or a retry; `repeats` says that a redirect leads back to the same
+    URL, with a cookie.
     """
 
     kind: str
@@ -54,11 +59,12 @@ class Outcome:
     items: list[bytes] = field(default_factory=list)
     found: list[Request | Follow] = field(default_factory=list)
     next: Request | None = None
+    repeats: bool = False
     delay_s: float = 0.0
 
 
 class Visitor:
-    """Fetches a request, runs its callback and says what came of it. Robots, pace and counting are the crawler's."""
+    """Fetches a request, runs its callback and says what came of it; the rest is the crawler's."""
 
     def __init__(
         self, spider: Spider, settings: Settings, fetcher: Fetcher, clock: Clock, rng: random.Random
@@ -107,6 +113,7 @@ class Visitor:
             async with aclosing(run_callback(self._spider, response)) as results:
                 async for result in results:
                     if isinstance(result, (Request, Follow)):
+                        check(result)
                         outcome.found.append(result)
                     else:
                         outcome.items.append(encode(result))
@@ -138,7 +145,9 @@ class Visitor:
         logger.info("failed %s: HTTP %d", request.url, status)
         return Outcome("failed", f"http_{status}", retry_after_s=after_s)
 
-    def _retry(self, request: Request, error: FetchError | None = None, after_s: float | None = None) -> Outcome:
+    def _retry(
+        self, request: Request, error: FetchError | None = None, after_s: float | None = None
+    ) -> Outcome:
         delay_s = max(backoff_s(request.attempt, self._settings.retry, self._rng), after_s or 0.0)
         logger.debug("trying %s again in %.1f s", request.url, delay_s)
         return Outcome("retry", error=error, retry_after_s=after_s, next=again(request), delay_s=delay_s)
@@ -150,9 +159,8 @@ class Visitor:
         if request.redirects >= self._settings.http.max_redirects:
             return Outcome("failed", "too_many_redirects")
         hop = redirected(request, response.status, target)
-        if target == request.url and "set-cookie" in response.headers:
-            hop.dont_filter = True
-        return Outcome("redirected", next=hop)
+        repeats = target == request.url and "set-cookie" in response.headers
+        return Outcome("redirected", next=hop, repeats=repeats)
 
 
 def again(request: Request) -> Request:
@@ -164,7 +172,7 @@ def again(request: Request) -> Request:
 
 
 def redirected(request: Request, status: int, target: str) -> Request:
-    """The next hop, as Fetch's HTTP-redirect fetch has it: method, body and headers are those that may go along."""
+    """The next hop, as Fetch's HTTP-redirect fetch has it, with the method, body and headers that go along."""
     method, body, headers = request.method, request.body, request.headers
     if (status in {301, 302} and method == "POST") or (status == 303 and method not in {"GET", "HEAD"}):
         method, body = "GET", None

@@ -21,8 +21,9 @@ SHARDS = 64
 class Plan:
     """One crawl. `spider` is a target (``module:Class`` or ``path/to/file.py[:Class]``).
 
-    `seeds` are canonical URLs. `settings` are complete: the spider's, with what the command line changed. Without a `job` the name comes
-    from the spider and the seeds, and a finished crawl of that name is begun anew.
+    `seeds` are canonical URLs. `settings` are complete: the spider's, with what the command line changed.
+    Without a `job` the name comes from the spider and the seeds, and a finished crawl of that name is begun
+    anew.
     """
 
     seeds: tuple[str, ...]
