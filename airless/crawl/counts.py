@@ -1,4 +1,4 @@
-"""Accounting: every URL that was discovered is fetched, failed, skipped for a counted reason, or still waiting."""
+"""Accounting: every discovered URL is fetched, failed, skipped for a counted reason, or still waiting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _TOTALS = (
 
 
 class Counts:
-    """The counters of one shard, or their sum. `failures` and `skipped` count by reason; `bytes` are decompressed."""
+    """The counters of one shard, or their sum. `failures` and `skipped` count by reason.
+
+    `bytes` are decompressed, `wire_bytes` as they came.
+    """
 
     __slots__ = (*_TOTALS, "failures", "skipped")
 

@@ -1,8 +1,8 @@
-"""The crawl operator: frontier messages in, pages visited side by side, and one commit for all that came of them.
+"""The crawl operator: frontier messages in, pages visited side by side, one commit for all that came of it.
 
-The same code runs as a sliding window (it receives until it is told to stop) and as a one-shot (an inbox that gives a
-batch and no more, and a deadline). Fixed workers take whose turn it is; what a visit changes is applied in one step
-without waiting; the committer makes everything applied since its last commit durable together.
+The same code runs as a sliding window (it receives until it is told to stop) and as a one-shot (an inbox that
+gives a batch and no more, and a deadline). Fixed workers take whose turn it is; what a visit changes is
+applied in one step without waiting; the committer makes everything applied since its last commit durable.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from airless.crawl.inbox import Inbox
 from airless.crawl.pace import HostPace
 from airless.crawl.packing import unpack
 from airless.crawl.request import Follow, Request
-from airless.crawl.robots_cache import RobotsCache
+from airless.crawl.robots_cache import Robots, RobotsCache
 from airless.crawl.schedule import HostQueue, Schedule
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
@@ -45,12 +45,13 @@ COMMIT_VISITS = 4_000
 COMMIT_ITEM_BYTES = 4 * 1024 * 1024
 SHARD_BUFFER = 1_000
 BUFFER = 8_000
+MOST_BUFFERED = 64_000
 POLL_S = 0.1
 ROBOTS_TRIES = 4
 
 
 class Crawler:
-    """One process's part of a crawl. `run` ends after `stop`, when the inbox has ended, or with the first fault."""
+    """One process's part of a crawl. `run` ends after `stop`, with the inbox, or with the first fault."""
 
     def __init__(
         self,
@@ -158,9 +159,17 @@ class Crawler:
                 for shard in self._shards.values():
                     for held in shard.held_messages:
                         shard.give_back(held)
+                unread = self._inbox.unread()
+                self._settlements += [Settlement.retry(delivery, charge=False) for delivery in unread]
                 await self._commit()
         except BaseExceptionGroup as failures:
             raise first_fault(failures) from failures
+        finally:
+            # Who waited is gone: neither a timer nor a late `stop` may hand out work any more.
+            self._stopping.set()
+            self._idle.clear()
+            if self._timer is not None:
+                self._timer.cancel()
 
     # Messages in.
 
@@ -181,7 +190,7 @@ class Crawler:
                 )
                 continue
             self._more = False
-            if self._inbox.ended and self.quiet:
+            if not self._inbox.endless and (self.quiet or self.starved):
                 self.stop()
                 return
             self._refill.clear()
@@ -202,8 +211,13 @@ class Crawler:
         return [str(i) for i in range(self._layout.shards) if self._owns(i) and i not in full]
 
     def _room(self) -> int:
-        """How many messages to ask for, going by the size of those that came."""
-        if self._schedule.size >= BUFFER // 2 or self._budget.spent:
+        """How many messages to ask for, going by the size of those that came.
+
+        What is in hand can be all of hosts that have to wait: idle workers get more than the usual, up to a
+        bound.
+        """
+        enough = MOST_BUFFERED if self._idle else BUFFER // 2
+        if self._schedule.size >= enough or self._budget.spent:
             return 0
         return max(1, min(256, int((BUFFER - self._schedule.size) / max(1.0, self._message_size))))
 
@@ -212,7 +226,7 @@ class Crawler:
 
         What comes for the same host goes back to the queue for about as long as its buffer lasts.
         """
-        if not self._idle or self._budget.spent or self._schedule.size >= BUFFER:
+        if not self._idle or self._budget.spent or self._schedule.size >= MOST_BUFFERED:
             return
         now = self._clock.monotonic()
         full = [str(shard.index) for shard in self._shards.values() if shard.buffered >= SHARD_BUFFER]
@@ -228,7 +242,7 @@ class Crawler:
             message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
             index, requests = self._requests_of(message)
             hosts = [host_key(request.url) for request in requests]
-        except (MessageError, ValueError) as error:
+        except (MessageError, ValueError, LookupError) as error:
             logger.error("a message on %s can't be read and was laid aside: %s", delivery.topic, error)
             self._dead[f"dead/{delivery.topic}/{delivery.id}"] = delivery.body
             self._settlements.append(Settlement.done(delivery))
@@ -392,6 +406,8 @@ class Crawler:
             self._schedule.put_back(queue, entry)
         else:
             self._apply(queue, entry, outcome)
+            if outcome.kind == "skipped":
+                self._skip_alike(queue)
             self._schedule.wake(queue)
         if queue.pace.unreachable and outcome.error is not None:
             self._give_up(queue)
@@ -399,7 +415,7 @@ class Crawler:
             self._pump()
 
     async def _gate(self, queue: HostQueue, entry: Entry) -> Outcome | None:
-        """What must hold before a fetch: the host's page cap and its robots.txt. None lets the visit go on."""
+        """What must hold before a fetch: the host's page cap and its robots.txt. None lets it go on."""
         if queue.spent:
             return Outcome("skipped", "host_pages")
         if self._robots is None:
@@ -407,23 +423,42 @@ class Crawler:
         url = entry.request.url
         site = origin(url)
         robots = await self._robots.get(site)
-        if robots.unreachable:
-            if robots.failures >= ROBOTS_TRIES:
-                return Outcome("skipped", "robots_unreachable")
+        if robots.unreachable and robots.failures < ROBOTS_TRIES:
             queue.blocked_until = robots.expires_s
             return Outcome("wait")
+        if robots.unreachable:
+            return _refused(robots, url)
         delay_s = robots.rules.crawl_delay_s or 0.0
+        if queue.probing or delay_s > queue.crawl_delay_s:
+            self._learned(queue, site, delay_s)
+        return _refused(robots, url)
+
+    def _learned(self, queue: HostQueue, site: str, delay_s: float) -> None:
+        """The host's rules are known: several requests may be under way now, at the pace they ask for."""
         if delay_s > queue.crawl_delay_s:
             logger.info("%s asks for a crawl delay of %g s", site, delay_s)
             queue.crawl_delay_s = delay_s
             queue.pace.set_crawl_delay(delay_s)
-        if queue.probing:
-            queue.probing = False
-            self._schedule.wake(queue)
-            self._pump()
-        if not robots.rules.allows(target_of(url)):
-            return Outcome("skipped", "robots")
-        return None
+        # The turn began before the rules were known: the distance to the next one counts from here.
+        now = self._clock.now()
+        queue.pace.finished(now, status=None, latency_s=0.0)
+        queue.pace.started(now)
+        queue.probing = False
+        self._schedule.wake(queue)
+        self._pump()
+
+    def _skip_alike(self, queue: HostQueue) -> None:
+        """What waits for the host and will be skipped as well is so now: it needs no turns of the pace."""
+        for entry in self._schedule.take_all(queue):
+            outcome: Outcome | None = None
+            if queue.spent:
+                outcome = Outcome("skipped", "host_pages")
+            elif self._robots is not None and (robots := self._robots.known(origin(entry.request.url))):
+                outcome = _refused(robots, entry.request.url)
+            if outcome is None:
+                self._schedule.add(queue.host, entry)
+            else:
+                self._apply(queue, entry, outcome)
 
     def _give_up(self, queue: HostQueue) -> None:
         """The host is gone: what waits for it fails now, instead of one time-out after the other."""
@@ -495,7 +530,7 @@ class Crawler:
         return bool(self._settlements) or any(shard.dirty for shard in self._shards.values())
 
     async def _commit_groups(self) -> None:
-        """Commit when something waits for it: a worker with nothing to do, the interval, or the size of the group."""
+        """Commit when something waits for it: an idle worker, the interval, or the size of the group."""
         loop = asyncio.get_running_loop()
         while True:
             await self._change.wait()
@@ -534,6 +569,7 @@ class Crawler:
         self._committing = False
         if commit.publish:
             self._more = True
+        if commit.publish or not self._inbox.endless:
             self._refill.set()
         self._change.set()
 
@@ -556,10 +592,17 @@ class Crawler:
 
     async def _keep_leases(self) -> None:
         while True:
-            await asyncio.sleep(LEASE_S / 3)
+            await self._clock.sleep(LEASE_S / 3)
             held = [held.delivery for shard in self._shards.values() for held in shard.held_messages]
             if held:
                 await self._inbox.extend(held, LEASE_S)
+
+
+def _refused(robots: Robots, url: str) -> Outcome | None:
+    """What robots.txt makes of a URL: skipped, or None where it may be fetched or this isn't known yet."""
+    if robots.unreachable:
+        return Outcome("skipped", "robots_unreachable") if robots.failures >= ROBOTS_TRIES else None
+    return None if robots.rules.allows(target_of(url)) else Outcome("skipped", "robots")
 
 
 def first_fault(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -13,8 +13,8 @@ from airless.crawl.shard import Layout, Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.urls import canonical, dedup_key, fingerprint, split_origin, trap
 
-# What is skipped is remembered under another fingerprint than its own: found nearer to a seed, or asked for as
-# a seed, it is crawled all the same.
+# What is skipped is remembered under another fingerprint than its own: found nearer to a seed, or asked for
+# as a seed, it is crawled all the same.
 _CUT = 0x9E37_79B9_7F4A_7C15
 _REFUSED = 0xD1B5_4A32_D192_ED03
 
@@ -78,7 +78,7 @@ class Discovery:
         leaves = not hop.seed and self._scope.allows(parent.url) and not self._scope.allows(hop.url)
         reason = "offsite" if leaves else trap(hop.url, hop.depth, self._traps)
         if reason is not None:
-            self._skip(shard, hop, mark ^ _REFUSED, reason)
+            self._skip(shard, hop, mark, _REFUSED, reason)
         else:
             self._place(shard, hop, mark)
 
@@ -104,7 +104,7 @@ class Discovery:
         mark = self._fingerprint(request)
         reason = None if request.dont_filter else self._refuse(request)
         if reason is not None:
-            self._skip(shard, request, mark ^ _REFUSED, reason)
+            self._skip(shard, request, mark, _REFUSED, reason)
             return
         self._place(shard, request, mark)
 
@@ -121,8 +121,7 @@ class Discovery:
         if request.dont_filter:
             counts.discovered += 1
         elif self._max_depth is not None and request.depth > self._max_depth:
-            if mark not in shard.seen:
-                self._skip(shard, request, mark ^ _CUT, "depth")
+            self._skip(shard, request, mark, _CUT, "depth")
             return
         elif not shard.see(mark):
             return
@@ -144,8 +143,8 @@ class Discovery:
         shard.counts.skip("invalid_url")
         shard.dirty = True
 
-    def _skip(self, shard: Shard, request: Request, mark: int, reason: str) -> None:
-        if shard.see(mark):
+    def _skip(self, shard: Shard, request: Request, mark: int, twist: int, reason: str) -> None:
+        if mark not in shard.seen and shard.see(mark ^ twist):
             shard.counts.discovered += 1
             shard.counts.skip(reason)
             if request.seed and not request.redirects:

@@ -12,19 +12,23 @@ class Inbox(Protocol):
     """Leased messages, as many as are asked for."""
 
     @property
-    def ended(self) -> bool:
-        """No more will come."""
+    def endless(self) -> bool:
+        """More may come at any time. Otherwise the work ends with what was given at the beginning."""
         ...
 
     async def receive(self, limit: int, keys: Sequence[str] | None) -> list[Delivery]: ...
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None: ...
 
+    def unread(self) -> list[Delivery]:
+        """What was given to this process and never received; taken out."""
+        ...
+
 
 class QueueInbox:
     """A topic of an engine, for the hosts that run for as long as there is work."""
 
-    ended = False
+    endless = True
 
     def __init__(self, queue: Queue, topic: str, lease_s: float) -> None:
         self._queue = queue
@@ -37,16 +41,17 @@ class QueueInbox:
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
         await self._queue.extend(deliveries, lease_s)
 
+    def unread(self) -> list[Delivery]:
+        return []
+
 
 class BatchInbox:
     """The messages of one invocation of a function; their leases are the host's to keep."""
 
+    endless = False
+
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self._deliveries = list(deliveries)
-
-    @property
-    def ended(self) -> bool:
-        return not self._deliveries
 
     async def receive(self, limit: int, keys: Sequence[str] | None) -> list[Delivery]:
         given, self._deliveries = self._deliveries[:limit], self._deliveries[limit:]
@@ -54,3 +59,7 @@ class BatchInbox:
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
         return
+
+    def unread(self) -> list[Delivery]:
+        rest, self._deliveries = self._deliveries, []
+        return rest

@@ -17,7 +17,10 @@ _FLAGS = ("dont_filter", "seed")
 
 
 def pack(requests: Sequence[Request]) -> dict[str, Any]:
-    """JSON data: ``links`` is a list of [referrer, depth, callback, priority, [url, …]], ``requests`` others."""
+    """JSON data: ``links`` holds plain ones, as [referrer, depth, callback, priority, [url, …]].
+
+    ``requests`` holds the others, as fields.
+    """
     links: list[list[Any]] = []
     others: list[dict[str, Any]] = []
     last: tuple[Any, ...] | None = None
@@ -141,7 +144,7 @@ def in_batches(requests: Iterable[Request], size: int) -> Iterable[list[Request]
 
 
 def _url(value: object) -> str:
-    if isinstance(value, str) and value.startswith(("http://", "https://")):
+    if isinstance(value, str) and value[:8].lower().startswith(("http://", "https://")):
         return value
     raise ValueError(f"{value!r} is no absolute http(s) URL")
 

@@ -17,8 +17,8 @@ _REMEMBERED_HOSTS = 10_000
 class HostQueue:
     """What waits for one host, and that host's pace. Highest priority first, then as it came.
 
-    While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` are
-    those that it gave; no more are under way than are left of its `cap`.
+    While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` is
+    how many it gave; no more are under way than are left of its `cap`.
     """
 
     __slots__ = (

@@ -43,9 +43,9 @@ _BODY_HEADERS = frozenset(
 class Outcome:
     """How a visit ended: `kind` is fetched, failed, skipped, redirected or retry.
 
-    `status`, `error` and `retry_after_s` are for the host's pace. `found` are requests to come, `items` encoded
-    lines. `next` is the request of a redirect or a retry; `repeats` says that a redirect leads back to the same
-    URL, with a cookie.
+    `status`, `error` and `retry_after_s` are for the host's pace. `found` are requests to come, `items`
+    encoded lines. `next` is the request of a redirect or a retry; `repeats` says that a redirect leads back
+    to the same URL, with a cookie.
     """
 
     kind: str
@@ -172,7 +172,7 @@ def again(request: Request) -> Request:
 
 
 def redirected(request: Request, status: int, target: str) -> Request:
-    """The next hop, as Fetch's HTTP-redirect fetch has it, with the method, body and headers that go along."""
+    """The next hop, with what goes along of method, body and headers (Fetch, HTTP-redirect fetch)."""
     method, body, headers = request.method, request.body, request.headers
     if (status in {301, 302} and method == "POST") or (status == 303 and method not in {"GET", "HEAD"}):
         method, body = "GET", None

@@ -143,7 +143,9 @@ def test_malformed_links_are_refused(links: object) -> None:
         unpack({"links": links})
 
 
-@pytest.mark.parametrize("requests", [None, 5, URL, {"url": URL}, [URL], [None], [7], [[URL]], [{}]], ids=repr)
+@pytest.mark.parametrize(
+    "requests", [None, 5, URL, {"url": URL}, [URL], [None], [7], [[URL]], [{}]], ids=repr
+)
 def test_malformed_requests_are_refused(requests: object) -> None:
     with pytest.raises(MessageError, match="frontier message"):
         unpack({"requests": requests})

@@ -209,7 +209,11 @@ def test_draining_gives_back_everything_that_waits() -> None:
     schedule = _schedule(delay_s=5.0)
     _fill(schedule, a=3, b=1)
     assert _take(schedule) == "http://a/0"
-    assert sorted(entry.request.url for entry in schedule.drain()) == ["http://a/1", "http://a/2", "http://b/0"]
+    assert sorted(entry.request.url for entry in schedule.drain()) == [
+        "http://a/1",
+        "http://a/2",
+        "http://b/0",
+    ]
     assert schedule.size == 0
     assert _take(schedule, NOW + 5) is None
 

@@ -137,15 +137,21 @@ class Crawl:
     ) -> None:
         """Run crawlers until nothing is left (or they are starved of budget, or `until` says so)."""
         crawlers = crawlers or (self.crawler(),)
-        async with asyncio.timeout(limit_s), asyncio.TaskGroup() as group:
-            running = [group.create_task(crawler.run()) for crawler in crawlers]
-            starved = 0
-            while not all(task.done() for task in running):
-                starved = starved + 1 if all(crawler.starved for crawler in crawlers) else 0
-                if (until is not None and until()) or starved > 4 or await self._over(crawlers):
-                    for crawler in crawlers:
-                        crawler.stop()
-                await asyncio.wait(running, timeout=0.005)
+        running = [asyncio.create_task(crawler.run()) for crawler in crawlers]
+        try:
+            async with asyncio.timeout(limit_s):
+                starved = 0
+                while not any(task.done() for task in running):
+                    starved = starved + 1 if all(crawler.starved for crawler in crawlers) else 0
+                    if (until is not None and until()) or starved > 4 or await self._over(crawlers):
+                        for crawler in crawlers:
+                            crawler.stop()
+                    await asyncio.wait(running, timeout=0.005)
+                await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
 
     async def _over(self, crawlers: Sequence[Crawler]) -> bool:
         quiet = all(crawler.quiet for crawler in crawlers)
@@ -162,7 +168,7 @@ class Crawl:
         return await self.engine.queue.receive(self.layout.topic, limit=limit, lease_s=LEASE_S)
 
     async def counts(self) -> Counts:
-        """The counters as committed; every discovered URL must have ended in one of them or be in the queue."""
+        """The counters as committed; every discovered URL has ended in one of them or is in the queue."""
         total, ended = Counts(), 0
         for key, (_, data) in self.store.states.items():
             if key.startswith(self.layout.shard_prefix):

@@ -56,26 +56,58 @@ async def calendar(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
 async def parameters(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> None:
     """Every page adds a parameter, without end."""
     number = target.count("=")
-    writer.write(answer(page(f"Parameters {number}", f"{target}{'&' if number else '?'}p{number}=1"), headers=HTML))
+    writer.write(
+        answer(page(f"Parameters {number}", f"{target}{'&' if number else '?'}p{number}=1"), headers=HTML)
+    )
 
 
 def routes() -> dict[str, Handler]:
     latin = "<!doctype html><meta charset=utf-8><title>Caf\xe9</title>".encode("latin-1")
     fine = ["/fine", "/latin", "/bogus-charset", "/broken-html", "/cookie"]
     bad = [
-        *("/loop-a", "/self", "/endless-hops?n=0", "/reset", "/reset-mid", "/truncated", "/short-chunk", "/endless"),
-        *("/bomb", "/drip", "/silent", "/garbage", "/header-bomb", "/bad-gzip", "/a/", "/calendar?day=0", "/parameters"),
-        *(METADATA, "http://[::ffff:169.254.169.254]/", "http://2852039166/", "javascript:alert(1)", "http://[bad", "//"),
+        *(
+            "/loop-a",
+            "/self",
+            "/endless-hops?n=0",
+            "/reset",
+            "/reset-mid",
+            "/truncated",
+            "/short-chunk",
+            "/endless",
+        ),
+        *(
+            "/bomb",
+            "/drip",
+            "/silent",
+            "/garbage",
+            "/header-bomb",
+            "/bad-gzip",
+            "/a/",
+            "/calendar?day=0",
+            "/parameters",
+        ),
+        *(
+            METADATA,
+            "http://[::ffff:169.254.169.254]/",
+            "http://2852039166/",
+            "javascript:alert(1)",
+            "http://[bad",
+            "//",
+        ),
         *("/to-metadata", "/no-location", "/missing", "/error", "mailto:a@example.com"),
     ]
-    huge = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(2000)) + b"\r\n"
+    huge = (
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(2000)) + b"\r\n"
+    )
     return {
         "/": says(answer(page("Hostile", *fine, *bad), headers=HTML)),
         "/robots.txt": says(answer(status="404 Not Found")),
         "/fine": says(answer(page("Fine", "/"), headers=HTML)),
         "/latin": says(answer(latin, headers=HTML)),
         "/bogus-charset": says(answer(page("Bogus"), headers={"Content-Type": "text/html; charset=klingon"})),
-        "/broken-html": says(answer(b"<title>Broken</title><a href='/fine'><<<>\x00</p></b>" * 50, headers=HTML)),
+        "/broken-html": says(
+            answer(b"<title>Broken</title><a href='/fine'><<<>\x00</p></b>" * 50, headers=HTML)
+        ),
         "/loop-a": redirect("/loop-b"),
         "/loop-b": redirect("/loop-a"),
         "/self": redirect("/self"),
@@ -122,7 +154,9 @@ async def hostile_site() -> AsyncIterator[tuple[HostileServer, HostileServer]]:
             if b"cookie: seen=1" in site.requests[-1].head.lower():
                 writer.write(answer(page("Behind the wall"), headers=HTML))
             else:
-                writer.write(answer(status="302 Found", headers={"Location": "/cookie", "Set-Cookie": "seen=1"}))
+                writer.write(
+                    answer(status="302 Found", headers={"Location": "/cookie", "Set-Cookie": "seen=1"})
+                )
 
         site.routes["/cookie"] = wall
         closed.routes["/robots.txt"] = says(answer(status="503 Service Unavailable"))

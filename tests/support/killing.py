@@ -54,7 +54,15 @@ def kill_and_resume(
     rng = random.Random(seed)
     output, stats = folder / "pages.jsonl", folder / "stats.json"
     command = [sys.executable, "-m", "airless", "crawl", site.url, "-o", str(output), "--job", "killed"]
-    command += ["--state", str(folder / "state"), "--stats", str(stats), "--quiet", "--processes", str(processes)]
+    command += [
+        "--state",
+        str(folder / "state"),
+        "--stats",
+        str(stats),
+        "--quiet",
+        "--processes",
+        str(processes),
+    ]
     killed = 0
     while True:
         process = subprocess.Popen(command, start_new_session=True)
@@ -76,7 +84,9 @@ def kill_and_resume(
 def _child_of(pid: int, rng: random.Random) -> int:
     """One of the crawl's own processes, or the main one where there is none."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    workers = [child for child in map(int, children) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    workers = [
+        child for child in map(int, children) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
     return rng.choice(workers) if workers else pid
 
 
@@ -90,7 +100,9 @@ def _wait_on(process: subprocess.Popen[bytes]) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pages", type=int, default=3_000)
     parser.add_argument("--processes", type=int, default=1)

@@ -46,8 +46,8 @@ def text(body: str, status: int = 200, **headers: str) -> Page:
 class Pages:
     """Answers by URL: a `Page`, an error to raise, a function of the request, or a list of those in turn.
 
-    The last of a list stays. What is not there is a 404. `asked` has every request in its order, `most_at_once`
-    the greatest number of requests that a host had under way together.
+    The last of a list stays. What is not there is a 404. `asked` has every request in its order,
+    `most_at_once` the greatest number of requests that a host had under way together.
     """
 
     def __init__(self, answers: Mapping[str, Answer] | Callable[[Request], Any]) -> None:
@@ -55,6 +55,7 @@ class Pages:
         self.asked: list[Request] = []
         self.most_at_once: Counter[str] = Counter()
         self.closed = False
+        self._news = asyncio.Event()
         self._under_way: Counter[str] = Counter()
         self._turns: Counter[str] = Counter()
 
@@ -65,8 +66,15 @@ class Pages:
     def times(self, url: str) -> int:
         return sum(request.url == url for request in self.asked)
 
+    async def until_asked(self, number: int) -> None:
+        """Return when so many requests have come."""
+        while len(self.asked) < number:
+            self._news.clear()
+            await self._news.wait()
+
     async def fetch(self, request: Request) -> Response:
         self.asked.append(request)
+        self._news.set()
         host = host_key(request.url)
         self._under_way[host] += 1
         self.most_at_once[host] = max(self.most_at_once[host], self._under_way[host])
@@ -91,10 +99,7 @@ class Pages:
         )
 
     def _answer(self, request: Request) -> Page | FetchError:
-        if callable(self.answers):
-            answer = self.answers(request)
-        else:
-            answer = self.answers.get(request.url)
+        answer = self.answers(request) if callable(self.answers) else self.answers.get(request.url)
         if isinstance(answer, list):
             turn = self._turns[request.url]
             self._turns[request.url] += 1

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import signal
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Protocol
@@ -134,6 +135,8 @@ class ManyProcesses:
         work = replace(self._work, index=index)
         process = self._context.Process(target=worker_main, args=(work, theirs, self._budget), daemon=True)
         # Until it ignores them itself, a Ctrl-C for the whole group would end it in the middle of an import.
+        # The tracker comes first, for starting it unblocks them again.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
             process.start()

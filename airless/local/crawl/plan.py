@@ -41,13 +41,11 @@ class Plan:
         """The job's name: what its files are called."""
         if self.job is not None:
             return self.job
-        what = "\n".join([self.spider, *sorted(self.seeds)])
-        first = (
-            re.sub(r"[^a-z0-9.-]+", "-", self.seeds[0].partition("://")[2].lower())[:40]
-            if self.seeds
-            else "start"
-        )
-        return f"{first.strip('-.') or 'crawl'}-{blake2b(what.encode(), digest_size=4).hexdigest()}"
+        seeds = sorted(self.seeds)
+        what = "\n".join([self.spider, *seeds])
+        first = seeds[0].partition("://")[2].lower() if seeds else "start"
+        words = re.sub(r"[^a-z0-9.-]+", "-", first)[:40].strip("-.")
+        return f"{words or 'crawl'}-{blake2b(what.encode(), digest_size=4).hexdigest()}"
 
     @property
     def database(self) -> Path:

@@ -124,6 +124,9 @@ class _Run:
             record = await self._begin()
         else:
             self._check(record)
+            if record.seeds:
+                # How many are published is known by their number alone, so their order is the first run's.
+                self._spider.start_urls = record.seeds
             if (done := await self._nothing_left(record)) is not None:
                 return done
             if self._control.resumed is not None:
@@ -181,15 +184,15 @@ class _Run:
             started_at=self._clock.now(),
             private_hosts=sorted(private),
             output=plan.output,
-            seeds=sorted(plan.seeds),
+            seeds=list(plan.seeds),
         )
 
     def _check(self, record: Record) -> None:
-        """Raises ConfigError where this plan's seeds or spider are not those that the job was begun with."""
+        """Raises ConfigError where this plan's spider or seeds are not those that the job was begun with."""
         plan = self._plan
         if record.spider != plan.spider:
             other = f"belongs to the spider {record.spider}"
-        elif record.seeds != sorted(plan.seeds):
+        elif sorted(record.seeds) != sorted(plan.seeds):
             other = f"was begun from {', '.join(record.seeds) or 'the start of its spider'}"
         else:
             return
