@@ -218,8 +218,7 @@ async def _crawl(plan: Plan, *, level: int, quiet: bool) -> Result:
 
     display = make_display(plan.settings.limits, quiet=quiet)
     control = Control(on_progress=display.update)
-    if not quiet:
-        control.resumed = _tell_resumed
+    control.resumed = lambda record: display.say(_going_on(record))
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - asyncio.run made it
 
@@ -241,8 +240,8 @@ async def _crawl(plan: Plan, *, level: int, quiet: bool) -> Result:
             loop.remove_signal_handler(number)
 
 
-def _tell_resumed(record: Record) -> None:
-    click.echo(f"Going on with a crawl that was {record.status} ({record.seconds:.0f} s so far).", err=True)
+def _going_on(record: Record) -> str:
+    return f"Going on with a crawl that was {record.status} ({record.seconds:.0f} s so far)."
 
 
 def _resume() -> str:
@@ -284,4 +283,5 @@ class _Echo(logging.Handler):
     """Writes to what standard error is at the time: while a live line is shown, that line makes room."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        # click.echo would find the terminal behind what a live line puts in its place.
+        print(self.format(record), file=sys.stderr)

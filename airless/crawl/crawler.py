@@ -175,6 +175,8 @@ class Crawler:
 
     async def _receive(self) -> None:
         while not self._stopping.is_set():
+            # Before asking: what is published while the queue answers must not go unnoticed.
+            self._refill.clear()
             keys = self._keys()
             limit = self._room()
             deliveries: list[Delivery] = []
@@ -193,7 +195,6 @@ class Crawler:
             if not self._inbox.endless and (self.quiet or self.starved):
                 self.stop()
                 return
-            self._refill.clear()
             await self._probe_saturated()
             try:
                 async with asyncio.timeout(POLL_S):
@@ -353,13 +354,13 @@ class Crawler:
 
     def _pump(self) -> None:
         """Give what may start to the workers that wait."""
-        while self._idle:
+        while self._worker_waits():
             taken = self._take()
             if taken is None:
                 break
             self._idle.pop().set_result(taken)
         if self._stopping.is_set():
-            while self._idle:
+            while self._worker_waits():
                 self._idle.pop().set_result(None)
             if not self._working:
                 self._drained.set()
@@ -370,6 +371,12 @@ class Crawler:
         if self._idle and (at := self._schedule.next_at()) < math.inf:
             delay_s = max(0.001, at - self._clock.now())
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._pump)
+
+    def _worker_waits(self) -> bool:
+        """Whether the last of the idle can be handed something: where the run fails, they were cancelled."""
+        while self._idle and self._idle[-1].done():
+            self._idle.pop()
+        return bool(self._idle)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -547,6 +554,9 @@ class Crawler:
                 except TimeoutError:
                     break
                 self._change.clear()
+                if self._closing:
+                    # The last commit is `run`'s, with what is handed back.
+                    return
             await self._commit()
 
     def _wants_commit(self) -> bool:

@@ -14,6 +14,8 @@ from airless.crawl.request import Follow, Request
 _OPTIONAL = ("callback", "meta", "headers", "referrer")
 _NUMBERS = ("priority", "depth", "redirects", "attempt")
 _FLAGS = ("dont_filter", "seed")
+_HTTP = ("http://", "https://")
+_INT64 = 2**63
 
 
 def pack(requests: Sequence[Request]) -> dict[str, Any]:
@@ -109,8 +111,13 @@ def check(found: Request | Follow) -> None:
         for url in found.urls:
             _check("url", url, str)
         found = found.request("")
+    _check("url", found.url, str)
+    if _is_link(found):
+        _check_number("priority", found.priority)
+        _check("callback", found.callback, str, None)
+        return
     fields = request_to_dict(found)
-    _check("url", fields.pop("url"), str)
+    del fields["url"]
     _check_fields(fields)
     orjson.dumps(fields)
 
@@ -144,7 +151,7 @@ def in_batches(requests: Iterable[Request], size: int) -> Iterable[list[Request]
 
 
 def _url(value: object) -> str:
-    if isinstance(value, str) and value[:8].lower().startswith(("http://", "https://")):
+    if isinstance(value, str) and (value.startswith(_HTTP) or value[:8].lower().startswith(_HTTP)):
         return value
     raise ValueError(f"{value!r} is no absolute http(s) URL")
 
@@ -163,8 +170,8 @@ def _check(name: str, value: object, *kinds: type | None) -> None:
 def _check_number(name: str, value: object, least: int | None = None) -> None:
     if type(value) is not int:
         raise TypeError(f"{name!r} must be a whole number, not {value!r}")
-    if least is not None and value < least:
-        raise ValueError(f"{name!r} is below {least}: {value}")
+    if not (-_INT64 if least is None else least) <= value < _INT64:
+        raise ValueError(f"{name!r} is out of range: {value}")
 
 
 def _is_link(request: Request) -> bool:

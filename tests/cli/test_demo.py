@@ -1,4 +1,4 @@
-"""The demo needs nothing but this machine, and is an ordinary crawl of a shop of which every page is known."""
+"""The demo needs nothing but this machine: an ordinary crawl of a shop of which every page is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner
 
 from airless.cli import cli
-from airless.core.errors import ConfigError
 from airless.local.demo import Shop, served
 from airless.local.demo.books import CATEGORIES, book
 from airless.local.demo.shop import SMALLEST
@@ -33,6 +32,12 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def items(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def fetched(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the shop's own address
+        text: str = answer.read().decode()
+    return text
 
 
 def test_the_demo_finds_every_book_once(tmp_path: Path) -> None:
@@ -106,10 +111,10 @@ def test_serving_only_leaves_the_crawl_to_others(tmp_path: Path, number: signal.
 def test_the_sitemap_names_every_page() -> None:
     shop = Shop(200)
     with served(shop, port=0) as url:
-        sitemap = urllib.request.urlopen(f"{url}sitemap.xml").read().decode()
+        sitemap = fetched(f"{url}sitemap.xml")
         named = re.findall(r"<loc>(.+?)</loc>", sitemap)
         assert named == [f"{url.rstrip('/')}{path}" for path in shop.paths()]
-        robots = urllib.request.urlopen(f"{url}robots.txt").read().decode()
+        robots = fetched(f"{url}robots.txt")
         assert f"Sitemap: {url}sitemap.xml" in robots
         assert "Disallow: /basket" in robots
 
@@ -138,7 +143,9 @@ def test_the_basket_is_there_for_those_who_may_see_it() -> None:
 
 def test_about_as_many_pages_as_asked_for() -> None:
     for pages in (100, 1_000, 20_000):
-        assert abs(len(Shop(pages).paths()) - pages) <= 0.1 * pages
+        paths = Shop(pages).paths()
+        in_two_orders = sum("/category/" in path for path in paths)
+        assert abs(len(paths) + in_two_orders - pages) <= 0.1 * pages
 
 
 def test_no_two_books_are_alike() -> None:
@@ -153,11 +160,6 @@ def test_a_taken_port_is_no_trouble() -> None:
         port = taken.getsockname()[1]
         with served(Shop(50), port=port) as url:
             assert url != f"http://127.0.0.1:{port}/"
-            assert urllib.request.urlopen(url).status == 200
+            assert "All books" in fetched(url)
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(url)
-
-
-def test_a_port_that_is_not_to_be_had_is_told() -> None:
-    with pytest.raises(ConfigError, match="can't be served"), served(Shop(50), port=-1):
-        pass
+        fetched(url)

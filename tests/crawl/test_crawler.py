@@ -13,6 +13,7 @@ from support.site import body_of
 from airless.core.errors import ConfigError
 from airless.core.message import Message
 from airless.core.ports import Delivery
+from airless.crawl import crawler as crawler_module
 from airless.crawl.budget import PageBudget
 from airless.crawl.errors import ConnectError, TlsError
 from airless.crawl.inbox import BatchInbox, QueueInbox
@@ -370,6 +371,30 @@ async def test_pages_that_failed_are_not_taken_from_the_budget() -> None:
     assert counts.failed > 10
 
 
+class Contended(PageBudget):
+    """A budget of which another process always takes the page that was seen to be there, at first."""
+
+    def __init__(self, pages: int) -> None:
+        super().__init__(pages)
+        self.refused = 0
+
+    def take(self) -> bool:
+        if self.refused < 5:
+            self.refused += 1
+            return False
+        return super().take()
+
+
+async def test_a_page_that_another_process_took_first_is_crawled_later() -> None:
+    crawl = Crawl(Pages(lambda request: Page()))
+    await crawl.seed(*numbered(10))
+    budget = Contended(10)
+    await crawl.run(crawl.crawler(budget=budget))
+    assert budget.refused == 5
+    assert crawl.item_urls() == numbered(10)
+    assert crawl.fetcher.most_at_once["a.test"] <= 8
+
+
 async def test_a_budget_that_is_given_back_while_all_are_idle_is_used() -> None:
     pages = {HERE: Page(status=404, latency_s=0.1), "http://b.test/": linking()}
     crawl = Crawl(pages)
@@ -469,6 +494,42 @@ async def test_hot_hosts_that_fill_all_that_is_usually_in_hand_do_not_hold_up_ot
     await crawl.run(crawler, until=lambda: set(others) <= set(crawl.fetcher.urls()))
     await seeding
     assert (await crawl.counts()).fetched < 1_000
+
+
+async def test_what_is_found_behind_a_hot_host_is_crawled_and_the_rest_of_the_hot_host_put_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crawler_module, "SHARD_BUFFER", 200)
+    monkeypatch.setattr(crawler_module, "BUFFER", 400)
+
+    def answer(request: Request) -> Page:
+        return Page(latency_s=0.02 if "hot" in request.url else 0.0)
+
+    crawl = Crawl(Pages(answer), settings=replace(QUIET, pace=Pace(per_host=1)), shards=1)
+    others = numbered(20, "other.test")
+    await crawl.seed(*numbered(3_000, "hot.test"))
+    await crawl.invoke()
+    await crawl.seed(*others)
+    await crawl.run(until=lambda: set(others) <= set(crawl.fetcher.urls()))
+    counts = await crawl.counts()
+    assert 20 < counts.fetched < 1_000
+    assert {delivery.attempt for delivery in await crawl.batch(100)} == {0}
+
+
+async def test_the_pace_of_a_host_outlives_the_crawler() -> None:
+    times: list[float] = []
+
+    def answer(request: Request) -> Page:
+        times.append(crawl.clock.now())
+        return Page(status=429, headers={"retry-after": "40"}) if len(times) == 1 else Page()
+
+    crawl = Crawl(Pages(answer), settings=replace(QUIET, pace=Pace(per_host=1)), speed=100)
+    await crawl.seed(*numbered(3))
+    await crawl.run(until=lambda: bool(times))
+    await crawl.counts()
+    await crawl.run()
+    assert crawl.item_urls() == numbered(3)
+    assert min(times[1:]) - times[0] >= 40
 
 
 async def test_higher_priority_goes_first_on_a_host() -> None:

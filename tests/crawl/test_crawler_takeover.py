@@ -96,6 +96,33 @@ async def test_a_crawler_that_failed_can_still_be_told_to_stop() -> None:
     assert len(crawl.fetcher.asked) == asked
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_crawler_can_be_told_to_stop_while_it_fails(steps: int) -> None:
+    crawl = Crawl(site(40))
+    await crawl.seed(START)
+    loop = asyncio.get_running_loop()
+    faults: list[BaseException] = []
+
+    def stop(steps: int) -> None:
+        if steps:
+            loop.call_soon(stop, steps - 1)
+            return
+        try:
+            crawler.stop()
+        except BaseException as fault:
+            faults.append(fault)
+
+    class Failing(Breaking):
+        async def commit(self, commit: Commit) -> tuple[str, ...]:
+            stop(steps)
+            return await super().commit(commit)
+
+    crawler = crawl.crawler(Failing(crawl.open(), 1, applied=False))
+    with pytest.raises(EngineError, match="broke"):
+        await crawler.run()
+    assert faults == []
+
+
 async def test_a_crawler_that_is_cancelled_leaves_what_is_not_committed_to_the_next() -> None:
     crawl = Crawl(site(60, latency_s=0.005))
     await crawl.seed(START)

@@ -170,6 +170,8 @@ def test_malformed_requests_are_refused(requests: object) -> None:
         {"meta": [1]},
         {"priority": "1"},
         {"priority": None},
+        {"priority": 2**63},
+        {"priority": -(2**63) - 1},
         {"depth": "1"},
         {"depth": -1},
         {"depth": 1.5},

@@ -350,6 +350,7 @@ def _changed(**values: Any) -> Request:
         lambda: Request(URL, headers={"X": 1}),  # type: ignore[dict-item]
         lambda: Request(URL, priority="high"),  # type: ignore[arg-type]
         lambda: Request(URL, priority=1.5),  # type: ignore[arg-type]
+        lambda: Request(URL, priority=2**70),
         lambda: Request(URL, method=""),
         lambda: Request(URL, body=7),  # type: ignore[arg-type]
         lambda: _changed(meta=[1]),

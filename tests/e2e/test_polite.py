@@ -30,6 +30,16 @@ def test_no_more_requests_than_allowed_are_under_way_on_a_host(
         assert max(together) == per_host
 
 
+def test_a_host_is_asked_no_more_at_once_after_a_resume_with_other_processes(folder: Folder) -> None:
+    with Web(star(40), delay_s=0.05) as web_:
+        words = [web_.url(), "--job", "divided", "--per-host", 4]
+        folder.crawl(*words, "--processes", 3, "--max-pages", 3)
+        folder.crawl(*words, "--processes", 2)
+        together = [asked.together for asked in web_.requests()]
+    assert len(together) == 41
+    assert max(together) <= 4
+
+
 def test_no_more_requests_than_allowed_are_under_way_in_all(folder: Folder) -> None:
     with Web(star(12), delay_s=0.05) as first, Web(star(12), delay_s=0.05) as second:
         folder.crawl(first.url(), second.url(), "--concurrency", 3, "--ignore-robots")

@@ -35,8 +35,8 @@ class Shop:
     """A shop of about `pages` pages, SMALLEST at least; the same for the same number."""
 
     def __init__(self, pages: int = 1_000) -> None:
-        fixed = 2 * len(CATEGORIES) + 1
-        books = max(1, (max(pages, SMALLEST) - fixed) * BOOKS_A_LIST // (BOOKS_A_LIST + 2))
+        # A book stands in two lists, one of them in two orders; each category's last list is half full.
+        books = (max(pages, SMALLEST) - len(CATEGORIES) - 1) * BOOKS_A_LIST // (BOOKS_A_LIST + 3)
         self.books = [book(number) for number in range(books)]
         self._by_category: list[list[Book]] = [[] for _ in CATEGORIES]
         for each in self.books:

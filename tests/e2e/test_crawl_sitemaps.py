@@ -25,7 +25,8 @@ def urlset(*urls: str) -> bytes:
 
 def index(*urls: str) -> bytes:
     entries = "".join(f"<sitemap><loc>{escape(url)}</loc></sitemap>" for url in urls)
-    return f'<?xml version="1.0" encoding="UTF-8"?><sitemapindex xmlns="{NAMESPACE}">{entries}</sitemapindex>'.encode()
+    head = f'<?xml version="1.0" encoding="UTF-8"?><sitemapindex xmlns="{NAMESPACE}">'
+    return f"{head}{entries}</sitemapindex>".encode()
 
 
 def fill(web_: Web) -> None:
