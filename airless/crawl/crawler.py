@@ -319,7 +319,8 @@ class Crawler:
         pace = HostPace(self._settings.pace, self._rng)
         first = self._layout.shard_of(host, 0)
         parts = [(first + offset) % self._layout.shards for offset in range(self._layout.spread)]
-        pace.share(self._layout.spread // max(1, sum(map(self._owns, parts))))
+        # Rounded up: where the parts can't be divided evenly, the shares must not exceed the whole.
+        pace.share(math.ceil(self._layout.spread / max(1, sum(map(self._owns, parts)))))
         pages = 0
         for index in parts:
             shard = self._shards.get(index)

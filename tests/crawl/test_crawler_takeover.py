@@ -294,9 +294,10 @@ async def test_two_crawlers_crawl_a_spread_host_exactly_once() -> None:
     assert min(shares) > 100
 
 
-async def test_two_crawlers_share_the_rate_of_a_spread_host() -> None:
+@pytest.mark.parametrize("spread", [2, 3])
+async def test_two_crawlers_share_the_rate_of_a_spread_host(spread: int) -> None:
     settings = replace(FEW, pace=Pace(per_host=4, concurrency=16, adaptive=False))
-    crawl = Crawl(site(200, latency_s=0.002), shards=8, spread=2, settings=settings)
+    crawl = Crawl(site(200, latency_s=0.005), shards=8, spread=spread, settings=settings)
     await crawl.seed(START)
     await crawl.run(*_odd_and_even(crawl, [crawl.open(), crawl.open()]))
     assert crawl.item_urls() == urls_of(200)
