@@ -22,7 +22,15 @@ _FIELDS = {
     "priority": ("priority", int),
     "weight": ("weight", int),
 }
-_DEFAULTS = {"run": None, "not_before": 0.0, "key": None, "trace": None, "hops": 0, "priority": 0, "weight": 1}
+_DEFAULTS = {
+    "run": None,
+    "not_before": 0.0,
+    "key": None,
+    "trace": None,
+    "hops": 0,
+    "priority": 0,
+    "weight": 1,
+}
 
 
 def encode(message: Message) -> bytes:
@@ -78,5 +86,9 @@ def decode(topic: str, body: bytes, *, id: str, attempt: int = 0) -> Message:
         fields[name] = value
     wire_id = envelope.get("id")
     return Message(
-        topic=topic, data=data, id=wire_id if isinstance(wire_id, str) and wire_id else id, attempt=attempt, **fields
+        topic=topic,
+        data=data,
+        id=wire_id if isinstance(wire_id, str) and wire_id else id,
+        attempt=attempt,
+        **fields,
     )

@@ -1,20 +1,20 @@
 """The one error tree.
 
-    AirlessError
-    ├── ConfigError            an option, a setting or an engine URL that can't be used; says what to write instead
-    ├── MessageError
-    │   ├── UndecodableMessage bytes that are no JSON object; `raw` holds them whole
-    │   └── MessageTooLarge    over what the engine takes
-    ├── EngineError            the engine failed; the vendor's exception is the cause
-    │   ├── Conflict           a compare-and-set lost: somebody else committed first
-    │   ├── LeaseLost          a message settled here has gone to another consumer
-    │   ├── StorageFull        the engine's disk or quota is full
-    │   └── Locked             another process holds what was asked for
-    ├── OperatorError
-    │   ├── PermanentError     trying again can't help
-    │   └── RetryableError     trying again may help, after `after_s` where the source says so
-    ├── FetchError             (airless.crawl.errors) a page that could not be had
-    └── OutputError            items can't be delivered where the user wants them
+AirlessError
+├── ConfigError            an option, a setting or an engine URL that can't be used; says what to write instead
+├── MessageError
+│   ├── UndecodableMessage bytes that are no JSON object; `raw` holds them whole
+│   └── MessageTooLarge    over what the engine takes
+├── EngineError            the engine failed; the vendor's exception is the cause
+│   ├── Conflict           a compare-and-set lost: somebody else committed first
+│   ├── LeaseLost          a message settled here has gone to another consumer
+│   ├── StorageFull        the engine's disk or quota is full
+│   └── Locked             another process holds what was asked for
+├── OperatorError
+│   ├── PermanentError     trying again can't help
+│   └── RetryableError     trying again may help, after `after_s` where the source says so
+├── FetchError             (airless.crawl.errors) a page that could not be had
+└── OutputError            items can't be delivered where the user wants them
 """
 
 from __future__ import annotations

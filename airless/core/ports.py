@@ -44,7 +44,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What waits on a topic: messages that can be had now, that are delayed, that are leased; `weight` sums all three."""
+    """What waits on a topic: messages that can be had now, are delayed, are leased; `weight` sums all three."""
 
     ready: int
     delayed: int

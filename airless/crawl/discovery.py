@@ -28,11 +28,18 @@ class Discovery:
     """Takes what pages yield to the shards that own it. Counts what is new, and why it is skipped.
 
     `owned` gives the shard of an index where this process owns it, else None: then the owner is sent the
-    request and decides. A URL is marked as seen in the very commit that publishes it.
+    request and decides. A URL is marked as seen in the very commit that publishes it. `entered` is told of
+    each request that is admitted.
     """
 
     def __init__(
-        self, settings: Settings, scope: Scope, layout: Layout, owned: Callable[[int], Shard | None]
+        self,
+        settings: Settings,
+        scope: Scope,
+        layout: Layout,
+        owned: Callable[[int], Shard | None],
+        *,
+        entered: Callable[[Shard, Request], None] = lambda shard, request: None,
     ) -> None:
         self._dedup = settings.dedup
         self._traps = settings.traps
@@ -40,6 +47,7 @@ class Discovery:
         self._scope = scope
         self._layout = layout
         self._owned = owned
+        self._entered = entered
         self._recent: set[str] = set()
         self._older: set[str] = set()
 
@@ -85,6 +93,7 @@ class Discovery:
     def repeat(self, shard: Shard, hop: Request) -> None:
         """Take a hop that leads back to where it came from, with a cookie now: it is no duplicate."""
         shard.counts.discovered += 1
+        self._entered(shard, hop)
         shard.send(hop)
 
     def admit(self, shard: Shard, requests: Iterable[Request]) -> None:
@@ -131,6 +140,7 @@ class Discovery:
             counts.discovered += 1
         if request.seed and not request.redirects:
             counts.seeds += 1
+        self._entered(shard, request)
         shard.send(request)
 
     def _refuse(self, request: Request) -> str | None:

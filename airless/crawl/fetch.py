@@ -9,7 +9,10 @@ from airless.crawl.response import Response
 
 
 class Fetcher(Protocol):
-    """One exchange with a server. Redirects, robots, pace and retries are the crawl's; any status is a response."""
+    """One exchange with a server: any status is a response.
+
+    Redirects, robots, pace and retries are the crawl's.
+    """
 
     async def fetch(self, request: Request) -> Response:
         """The whole answer. Raises FetchError (airless.crawl.errors) where there is none."""

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 
 class Headers(Mapping[str, str]):
-    """Field names are compared without case (RFC 9110 §5.1); `headers[name]` is the first value, `get_all` has all."""
+    """Field names are compared without case (RFC 9110 §5.1).
+
+    `headers[name]` is the first value, `get_all` has all.
+    """
 
     __slots__ = ("_fields",)
 
@@ -32,7 +35,7 @@ class Headers(Mapping[str, str]):
         return iter(dict.fromkeys(field for field, _ in self._fields))
 
     def __len__(self) -> int:
-        return len(set(field for field, _ in self._fields))
+        return len({field for field, _ in self._fields})
 
     def __repr__(self) -> str:
         return f"Headers({self._fields!r})"

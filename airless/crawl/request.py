@@ -10,10 +10,9 @@ class Request:
     """One fetch to come. `callback` is the name of a method of the spider (a bound method gives its name).
 
     `url` is absolute, in the URL standard's serialisation, without a fragment. `depth` counts links from the
-    seeds, `redirects` the hops that led here, `attempt` the failed tries before this one (0 on the first). `max_bytes`
-    is a cap on the decompressed body in place of the crawl's.
-    `meta` is JSON and travels to the callback as ``response.meta``. A mutable class with slots: the hot path
-    makes one a page.
+    seeds, `redirects` the hops that led here, `attempt` the failed tries before this one (0 on the first).
+    `max_bytes` is a cap on the decompressed body in place of the crawl's. `meta` is JSON and travels to the
+    callback as ``response.meta``. A mutable class with slots: the hot path makes one a page.
     """
 
     __slots__ = (

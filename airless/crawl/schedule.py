@@ -15,7 +15,7 @@ _REMEMBERED_HOSTS = 10_000
 
 
 class HostQueue:
-    """What waits for one host, and that host's pace. Highest priority first, then as it came.
+    """What waits for one host, and that host's pace. Highest priority first, then nearest to the seeds.
 
     While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` is
     how many it gave; no more are under way than are left of its `cap`.
@@ -44,7 +44,7 @@ class HostQueue:
         self.probing = False
         self.queued = False
         self.size = 0
-        self._lanes: dict[int, deque[Entry]] = {}
+        self._lanes: dict[tuple[int, int], deque[Entry]] = {}
 
     @property
     def spent(self) -> bool:
@@ -52,23 +52,32 @@ class HostQueue:
         return self.pages >= self.cap
 
     def push(self, entry: Entry) -> None:
-        lane = self._lanes.get(entry.request.priority)
+        request = entry.request
+        key = (-request.priority, request.depth)
+        lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[entry.request.priority] = deque()
+            lane = self._lanes[key] = deque()
         lane.append(entry)
         self.size += 1
 
     def push_back(self, entry: Entry) -> None:
         """Put an entry back in front: its turn had come but the host could not take it."""
-        self._lanes.setdefault(entry.request.priority, deque()).appendleft(entry)
+        key = (-entry.request.priority, entry.request.depth)
+        self._lanes.setdefault(key, deque()).appendleft(entry)
         self.size += 1
 
-    def pop(self) -> Entry:
-        priority = max(self._lanes) if len(self._lanes) > 1 else next(iter(self._lanes))
-        lane = self._lanes[priority]
+    def pop(self, deepest: float = math.inf) -> Entry | None:
+        """The next entry that is no further than `deepest` from the seeds; None if there is none."""
+        if len(self._lanes) == 1:
+            key = next(iter(self._lanes))
+        else:
+            key = min((key for key in self._lanes if key[1] <= deepest), default=(0, 0))
+        if key[1] > deepest or key not in self._lanes:
+            return None
+        lane = self._lanes[key]
         entry = lane.popleft()
         if not lane:
-            del self._lanes[priority]
+            del self._lanes[key]
         self.size -= 1
         return entry
 
@@ -140,8 +149,13 @@ class Schedule:
             queue.queued = True
             self._ready.append(queue)
 
-    def take(self, now: float) -> tuple[HostQueue, Entry] | None:
-        """The next entry that may start now, or None."""
+    def wake_all(self) -> None:
+        """Requests further from the seeds than before may start."""
+        for queue in self._hosts.values():
+            self.wake(queue)
+
+    def take(self, now: float, deepest: float = math.inf) -> tuple[HostQueue, Entry] | None:
+        """The next entry that may start now, no further than `deepest` from the seeds; or None."""
         self._now = now
         later = self._later
         while later and later[0][0] <= now:
@@ -154,7 +168,10 @@ class Schedule:
                 continue
             at = queue.ready_at(now)
             if at <= now:
-                entry = queue.pop()
+                entry = queue.pop(deepest)
+                if entry is None:
+                    queue.queued = False
+                    continue
                 queue.pace.started(now)
                 self.size -= 1
                 if queue.size:

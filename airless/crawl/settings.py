@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Pace:
     """How fast: requests at once in all and a host, and the least time between two starts on a host.
 
-    `jitter` spreads a delay evenly over ±that share of itself. `adaptive` lowers a host's concurrency when its
-    latency or its errors rise. A robots file's Crawl-delay is honoured up to `max_crawl_delay_s`.
+    `jitter` spreads a delay evenly over ±that share of itself. `adaptive` lowers a host's concurrency when
+    its latency or its errors rise. A robots file's Crawl-delay is honoured up to `max_crawl_delay_s`.
     """
 
     concurrency: int = 64
@@ -59,8 +59,9 @@ class Retry:
 class Http:
     """How a page is fetched. `timeout_s` covers one fetch, whole. `resolve` maps host names to addresses.
 
-    `cookies` None keeps them where the crawl stays on named domains. `cache` keeps pages that carry a validator and
-    asks for them conditionally (RFC 9111). `handle_statuses` are the statuses over 299 that callbacks want to see.
+    `cookies` None keeps them where the crawl stays on named domains. `cache` keeps pages that carry a
+    validator and asks for them conditionally (RFC 9111). `handle_statuses` are the statuses over 299 that
+    callbacks want to see.
     """
 
     user_agent: str = "airless/0.1 (+https://pypi.org/project/airless)"
@@ -89,7 +90,10 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Dedup:
-    """What makes two URLs one: the key sorts the query's parameters and drops the named ones (``utm_*`` is a prefix)."""
+    """What makes two URLs one: the key sorts the query's parameters and drops the named ones.
+
+    ``utm_*`` names all that begin so.
+    """
 
     sort_query: bool = True
     drop_parameters: tuple[str, ...] = ()

@@ -104,6 +104,7 @@ class Shard:
         self.counts = Counts()
         self.seen = SeenSet()
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.levels: dict[int, int] = {}
         self.touched: set[str] = set()
         self.buffered = 0
         self.dirty = False
@@ -134,6 +135,7 @@ class Shard:
             shard.version = stored.version
             shard.counts = Counts.from_dict(doc["counts"])
             shard.hosts = doc["hosts"]
+            shard.levels = {int(depth): int(number) for depth, number in doc["levels"]}
             shard._seq = doc["seq"]
             shard._segment_number = doc["segment_number"]
             shard._segments = [(name, level) for name, level in doc["segments"]]
@@ -327,6 +329,7 @@ class Shard:
                 "segment_number": self._segment_number,
                 "counts": self.counts.to_dict(),
                 "hosts": self.hosts,
+                "levels": list(self.levels.items()),
                 "segments": self._segments,
                 "delta": base64.b64encode(pack_fingerprints(self._delta)).decode(),
                 "progress": progress,

@@ -13,7 +13,7 @@ from support.site import body_of
 from airless.core.errors import ConfigError
 from airless.core.message import Message
 from airless.core.ports import Delivery
-from airless.crawl import crawler as crawler_module
+from airless.crawl import intake as intake_module
 from airless.crawl.budget import PageBudget
 from airless.crawl.errors import ConnectError, TlsError
 from airless.crawl.inbox import BatchInbox, QueueInbox
@@ -499,8 +499,8 @@ async def test_hot_hosts_that_fill_all_that_is_usually_in_hand_do_not_hold_up_ot
 async def test_what_is_found_behind_a_hot_host_is_crawled_and_the_rest_of_the_hot_host_put_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crawler_module, "SHARD_BUFFER", 200)
-    monkeypatch.setattr(crawler_module, "BUFFER", 400)
+    monkeypatch.setattr(intake_module, "SHARD_BUFFER", 200)
+    monkeypatch.setattr(intake_module, "BUFFER", 400)
 
     def answer(request: Request) -> Page:
         return Page(latency_s=0.02 if "hot" in request.url else 0.0)

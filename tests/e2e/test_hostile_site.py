@@ -12,20 +12,33 @@ from pathlib import Path
 from support.hostile_site import hostile_site
 
 
+def _run(command: list[str]) -> tuple[int, int]:
+    """The exit code, and the peak of memory in KiB."""
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_maxrss
+
+
 async def test_a_hostile_site_is_crawled_to_its_end(tmp_path: Path) -> None:
     async with hostile_site() as (site, closed):
         command = [sys.executable, "-m", "airless", "crawl", site.url("/"), closed.url("/only")]
         command += ["-o", str(tmp_path / "pages.jsonl"), "--state", str(tmp_path / "state"), "--quiet"]
         command += ["--stats", str(tmp_path / "stats.json"), "--timeout", "1.5", "--max-bytes", "20000000"]
-        command += ["--allow-domain", "127.0.0.1", "--allow-domain", "169.254.169.254", "--log-level", "error"]
-        process = subprocess.Popen(command)
-        _, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
+        command += [
+            "--allow-domain",
+            "127.0.0.1",
+            "--allow-domain",
+            "169.254.169.254",
+            "--log-level",
+            "error",
+        ]
+        code, memory_kib = await asyncio.to_thread(_run, command)
+        assert code == 0
         asked = {received.target for received in closed.requests}
     stats = json.loads((tmp_path / "stats.json").read_text())
     titles = {json.loads(line)["title"] for line in (tmp_path / "pages.jsonl").read_text().splitlines()}
-    assert usage.ru_maxrss < 300 * 1024, "KiB of memory at most"
+    assert memory_kib < 300 * 1024
     assert asked == {"/robots.txt"}
     assert {"Fine", "Caf\ufffd", "Bogus", "Broken", "Behind the wall"} <= titles
     assert stats["balanced"]

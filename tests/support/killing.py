@@ -50,7 +50,7 @@ class Report:
 def kill_and_resume(
     site: Site, folder: Path, *, kills: int, processes: int, seed: int, longest_s: float, victim: str = "main"
 ) -> Report:
-    """Run the crawl to its end, killing it up to `kills` times at random moments of up to `longest_s` after it began."""
+    """Run the crawl to its end; kill it up to `kills` times, each at most `longest_s` after it began."""
     rng = random.Random(seed)
     output, stats = folder / "pages.jsonl", folder / "stats.json"
     command = [sys.executable, "-m", "airless", "crawl", site.url, "-o", str(output), "--job", "killed"]

@@ -19,7 +19,7 @@ def links_of(number: int, pages: int) -> list[int]:
 
 def body_of(number: int, pages: int) -> bytes:
     links = "".join(f'<li><a href="/p/{n}.html">page {n}</a>' for n in links_of(number, pages))
-    padding = f"<p>{'text of page %d. ' % number * 20}</p>"
+    padding = f"<p>{f'text of page {number}. ' * 20}</p>"
     return f"<!doctype html><title>Page {number}</title><ul>{links}</ul>{padding}".encode()
 
 

@@ -18,6 +18,7 @@ from airless.core.ports import Engine
 from airless.crawl.budget import Budget, PageBudget, Unlimited
 from airless.crawl.crawler import Crawler
 from airless.crawl.spider import Spider
+from airless.local.crawl.shared_board import SharedBoard
 from airless.local.crawl.shared_budget import SharedBudget
 from airless.local.crawl.worker import (
     STOPPING,
@@ -89,6 +90,7 @@ class ManyProcesses:
     def __init__(self, work: Assignment, pages: int | None) -> None:
         self._context: SpawnContext = multiprocessing.get_context("spawn")
         self._budget = None if pages is None else SharedBudget(self._context, pages)
+        self._board = SharedBoard(self._context, work.processes)
         self._work = work
         self._latest: dict[int, Status] = {}
         self._connections: dict[int, Connection] = {}
@@ -133,7 +135,8 @@ class ManyProcesses:
         """Start one process and wait for its end; False if it died without a word."""
         ours, theirs = self._context.Pipe()
         work = replace(self._work, index=index)
-        process = self._context.Process(target=worker_main, args=(work, theirs, self._budget), daemon=True)
+        shared = (self._budget or Unlimited(), self._board.of(index))
+        process = self._context.Process(target=worker_main, args=(work, theirs, *shared), daemon=True)
         # Until it ignores them itself, a Ctrl-C for the whole group would end it in the middle of an import.
         # The tracker comes first, for starting it unblocks them again.
         resource_tracker.ensure_running()

@@ -17,17 +17,17 @@ from filelock import FileLock
 from airless.core.clock import SystemClock
 from airless.core.errors import AirlessError, ConfigError, EngineError, Locked, StorageFull
 from airless.core.ports import Engine
-from airless.crawl.budget import Budget, Unlimited
+from airless.crawl.budget import Budget
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
 from airless.crawl.http import AddressGuard, AiohttpFetcher, CachingFetcher, CookieJar
 from airless.crawl.inbox import QueueInbox
+from airless.crawl.levels import Board
 from airless.crawl.shard import Layout
 from airless.crawl.spider import Spider
 from airless.engines import open_engine
 from airless.local.crawl.files import process_lock
 from airless.local.crawl.plan import Plan
-from airless.local.crawl.shared_budget import SharedBudget
 
 STATUS_S = 0.1
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -83,7 +83,7 @@ def status_of(crawler: Crawler) -> Status:
 
 @contextlib.asynccontextmanager
 async def make_crawler(
-    work: Assignment, engine: Engine, spider: Spider, budget: Budget
+    work: Assignment, engine: Engine, spider: Spider, budget: Budget, board: Board | None = None
 ) -> AsyncIterator[Crawler]:
     """A crawler over an opened engine; its fetcher is closed at the end."""
     plan, settings = work.plan, work.plan.settings
@@ -114,12 +114,13 @@ async def make_crawler(
             clock=clock,
             owns=lambda index: index % work.processes == work.index,
             budget=budget,
+            board=board,
         )
     finally:
         await fetcher.aclose()
 
 
-def worker_main(work: Assignment, connection: Connection, budget: SharedBudget | None) -> None:
+def worker_main(work: Assignment, connection: Connection, budget: Budget, board: Board) -> None:
     """The entry of a process of its own. It ends when told to, and at once when the main process is gone."""
     # Terminals and supervisors signal the whole group: the main process alone answers, and tells this one.
     for number in STOPPING:
@@ -128,15 +129,15 @@ def worker_main(work: Assignment, connection: Connection, budget: SharedBudget |
     logging.basicConfig(level=work.log_level, format=f"%(levelname)s [process {work.index}] %(message)s")
     # A crawl that begins after this one was killed waits for this lock, so that no two ever own a shard.
     with FileLock(process_lock(work.plan, work.index), timeout=60):
-        asyncio.run(_serve(work, connection, budget))
+        asyncio.run(_serve(work, connection, budget, board))
 
 
-async def _serve(work: Assignment, connection: Connection, budget: SharedBudget | None) -> None:
+async def _serve(work: Assignment, connection: Connection, budget: Budget, board: Board) -> None:
     failure: Failure | None = None
     try:
         async with (
             await open_engine(work.plan.engine_url) as engine,
-            make_crawler(work, engine, work.plan.make_spider(), budget or Unlimited()) as crawler,
+            make_crawler(work, engine, work.plan.make_spider(), budget, board) as crawler,
         ):
             asyncio.get_running_loop().add_reader(connection.fileno(), _obey, connection, crawler)
             reporter = asyncio.create_task(_report(connection, crawler))

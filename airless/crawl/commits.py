@@ -1,0 +1,124 @@
+"""Commits in groups: everything applied since the last one becomes durable together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from airless.core.clock import Clock
+from airless.core.ports import Commit, Engine
+from airless.crawl.schedule import Schedule
+from airless.crawl.shard import Shard
+from airless.crawl.shards import Shards
+from airless.crawl.workers import Workers
+
+INTERVAL_S = 0.25
+VISITS = 4_000
+ITEM_BYTES = 4 * 1024 * 1024
+
+
+class Commits:
+    """Writes what the shards have gathered: for a worker with nothing to do, for a large group, or in time.
+
+    `committed` is called after each commit, with whether it published something.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        shards: Shards,
+        schedule: Schedule,
+        workers: Workers,
+        clock: Clock,
+        committed: Callable[[bool], None],
+    ) -> None:
+        self._engine = engine
+        self._shards = shards
+        self._schedule = schedule
+        self._workers = workers
+        self._clock = clock
+        self._committed = committed
+        self._change = asyncio.Event()
+        self._closing = False
+        self._under_way = False
+        self.visits = 0
+
+    @property
+    def pending(self) -> bool:
+        """Something is not durable yet."""
+        return self._under_way or self._waiting
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._shards.strays) or self._shards.dirty
+
+    def changed(self) -> None:
+        """Something was applied, or a worker waits."""
+        self._change.set()
+
+    def close(self) -> None:
+        """Make no more commits; the last one is whoever closes's."""
+        self._closing = True
+        self._change.set()
+
+    async def run(self) -> None:
+        """Commit as needed, until closed."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._change.wait()
+            self._change.clear()
+            if self._closing:
+                return
+            if not self._waiting:
+                continue
+            due = loop.time() + INTERVAL_S
+            while not self._wanted() and (left := due - loop.time()) > 0:
+                try:
+                    async with asyncio.timeout(left):
+                        await self._change.wait()
+                except TimeoutError:
+                    break
+                self._change.clear()
+                if self._closing:
+                    return
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Make everything that was applied until now durable."""
+        self._under_way = True
+        self.visits = 0
+        for shard in self._shards:
+            await shard.merge(self._engine)
+        commit, changed = self._collect()
+        if changed or commit.settle:
+            versions = await self._engine.commit(commit)
+            for shard, version in zip(changed, versions, strict=True):
+                shard.version = version
+        self._under_way = False
+        self._committed(bool(commit.publish))
+        self._change.set()
+
+    def _wanted(self) -> bool:
+        if self._workers.idle and not self._schedule.size:
+            return True
+        if self.visits >= VISITS:
+            return True
+        return sum(shard.item_bytes for shard in self._shards) >= ITEM_BYTES
+
+    def _collect(self) -> tuple[Commit, list[Shard]]:
+        changed = [shard for shard in self._shards if shard.dirty]
+        now = self._clock.now()
+        put, self._shards.laid_aside = self._shards.laid_aside, {}
+        settle, self._shards.strays = self._shards.strays, []
+        publish, states, delete = [], [], []
+        for shard in changed:
+            for host in shard.touched:
+                self._shards.remember(shard, self._schedule.host(host), now)
+            shard.touched.clear()
+            part = shard.write()
+            put.update(part.put)
+            publish += part.publish
+            settle += part.settle
+            delete += part.delete
+            states.append(part.state)
+        return Commit(put=put, state=states, publish=publish, settle=settle, delete=delete), changed

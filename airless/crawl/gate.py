@@ -1,0 +1,87 @@
+"""The gate before a fetch: a host's cap on pages, and its robots.txt."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from airless.core.clock import Clock
+from airless.crawl.fetch import Fetcher
+from airless.crawl.robots_cache import Robots, RobotsCache
+from airless.crawl.schedule import HostQueue
+from airless.crawl.settings import Settings
+from airless.crawl.urls import origin
+from airless.crawl.visit import Outcome, target_of
+
+logger = logging.getLogger("airless.crawl")
+
+ROBOTS_TRIES = 4
+
+
+class Gate:
+    """Says of a URL whether it may be fetched now. `opened` is called when a host may have more under way."""
+
+    def __init__(
+        self, settings: Settings, fetcher: Fetcher, clock: Clock, opened: Callable[[HostQueue], None]
+    ) -> None:
+        self._clock = clock
+        self._opened = opened
+        self._robots: RobotsCache | None = None
+        if settings.obey_robots:
+            self._robots = RobotsCache(
+                fetcher,
+                agent=settings.http.user_agent,
+                clock=clock,
+                max_crawl_delay_s=settings.pace.max_crawl_delay_s,
+            )
+
+    @property
+    def probes(self) -> bool:
+        """A new host is asked for its robots.txt before anything else."""
+        return self._robots is not None
+
+    async def check(self, queue: HostQueue, url: str) -> Outcome | None:
+        """None lets the URL pass; else it is skipped, or has to wait until its host is no longer blocked."""
+        if queue.spent:
+            return Outcome("skipped", "host_pages")
+        if self._robots is None:
+            return None
+        site = origin(url)
+        robots = await self._robots.get(site)
+        if robots.unreachable and robots.failures < ROBOTS_TRIES:
+            queue.blocked_until = robots.expires_s
+            return Outcome("wait")
+        if robots.unreachable:
+            return _refused(robots, url)
+        delay_s = robots.rules.crawl_delay_s or 0.0
+        if queue.probing or delay_s > queue.crawl_delay_s:
+            self._learned(queue, site, delay_s)
+        return _refused(robots, url)
+
+    def skips(self, queue: HostQueue, url: str) -> Outcome | None:
+        """What is known at once of a URL that waits: that it will be skipped, or None."""
+        if queue.spent:
+            return Outcome("skipped", "host_pages")
+        if self._robots is not None and (robots := self._robots.known(origin(url))):
+            return _refused(robots, url)
+        return None
+
+    def _learned(self, queue: HostQueue, site: str, delay_s: float) -> None:
+        """The host's rules are known: several requests may be under way now, at the pace they ask for."""
+        if delay_s > queue.crawl_delay_s:
+            logger.info("%s asks for a crawl delay of %g s", site, delay_s)
+            queue.crawl_delay_s = delay_s
+            queue.pace.set_crawl_delay(delay_s)
+        # The turn began before the rules were known: the distance to the next one counts from here.
+        now = self._clock.now()
+        queue.pace.finished(now, status=None, latency_s=0.0)
+        queue.pace.started(now)
+        queue.probing = False
+        self._opened(queue)
+
+
+def _refused(robots: Robots, url: str) -> Outcome | None:
+    """What robots.txt makes of a URL: skipped, or None where it may be fetched or this isn't known yet."""
+    if robots.unreachable:
+        return Outcome("skipped", "robots_unreachable") if robots.failures >= ROBOTS_TRIES else None
+    return None if robots.rules.allows(target_of(url)) else Outcome("skipped", "robots")

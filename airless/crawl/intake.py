@@ -1,0 +1,219 @@
+"""Messages in: what the frontier holds comes into the schedule, no more of it than is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from airless.core.clock import Clock
+from airless.core.codec import decode
+from airless.core.errors import MessageError
+from airless.core.message import Message
+from airless.core.ports import Delivery, Settlement
+from airless.crawl.budget import Budget
+from airless.crawl.discovery import Discovery, host_key
+from airless.crawl.held import Entry, Held
+from airless.crawl.inbox import Inbox
+from airless.crawl.packing import unpack
+from airless.crawl.request import Request
+from airless.crawl.schedule import Schedule
+from airless.crawl.shard import ADMIT
+from airless.crawl.shards import Shards
+from airless.crawl.urls import canonical
+from airless.crawl.workers import Workers
+
+logger = logging.getLogger("airless.crawl")
+
+SHARD_BUFFER = 1_000
+BUFFER = 8_000
+MOST_BUFFERED = 64_000
+POLL_S = 0.1
+
+
+class Intake:
+    """Receives messages for the shards of this process, and hands them back in the end."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        shards: Shards,
+        schedule: Schedule,
+        discovery: Discovery,
+        workers: Workers,
+        budget: Budget,
+        clock: Clock,
+        changed: Callable[[], None],
+    ) -> None:
+        self._inbox = inbox
+        self._shards = shards
+        self._schedule = schedule
+        self._discovery = discovery
+        self._workers = workers
+        self._budget = budget
+        self._clock = clock
+        self._changed = changed
+        self._refill = asyncio.Event()
+        self._more = True
+        self._message_size = 100.0
+        self._probed_at = -math.inf
+
+    def wake(self) -> None:
+        """Ask the inbox again."""
+        self._refill.set()
+
+    def committed(self, published: bool) -> None:
+        """A commit was made; if it published, there is more in the queue than there was."""
+        self._more = self._more or published
+        if published or not self._inbox.endless:
+            self._refill.set()
+
+    def used(self) -> None:
+        """A request has ended: ask for more where little is left."""
+        if self._more and self._schedule.size < BUFFER // 4:
+            self._refill.set()
+
+    async def run(self, quiet: Callable[[], bool], stop: Callable[[], None]) -> None:
+        """Receive until the workers stop; an inbox that ends stops them once all is `quiet`."""
+        while not self._workers.stopping.is_set():
+            # Before asking: what is published while the queue answers must not go unnoticed.
+            self._refill.clear()
+            if await self._ask():
+                continue
+            self._more = False
+            if not self._inbox.endless and quiet():
+                stop()
+                return
+            await self._probe_full()
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._refill.wait()
+            except TimeoutError:
+                # What others published, and delayed messages, are found by asking now and then.
+                self._workers.pump()
+
+    def hand_back(self) -> None:
+        """Return what is in hand and has not ended, and what was never read."""
+        for entry in self._schedule.drain():
+            self._shards[entry.held.shard].buffered -= 1
+        for shard in self._shards:
+            for held in shard.held_messages:
+                shard.give_back(held)
+        self._shards.strays += [Settlement.retry(unread, charge=False) for unread in self._inbox.unread()]
+
+    async def _ask(self) -> bool:
+        """Take in what there is room for; whether anything came."""
+        keys = self._keys()
+        limit = self._room()
+        deliveries: list[Delivery] = []
+        if limit and (keys is None or keys):
+            deliveries = await self._inbox.receive(limit, keys)
+        before = self._schedule.size
+        for delivery in deliveries:
+            await self._accept(delivery)
+        self._workers.pump()
+        if deliveries:
+            size = max(1, self._schedule.size - before) / len(deliveries)
+            self._message_size += 0.2 * (size - self._message_size)
+        return bool(deliveries)
+
+    def _keys(self) -> list[str] | None:
+        """The shards that may have more: None for all of them."""
+        owned = self._shards.owned_indexes
+        full = {shard.index for shard in self._shards.full(SHARD_BUFFER)}
+        if len(owned) == self._shards.layout.shards and not full:
+            return None
+        return [str(index) for index in owned if index not in full]
+
+    def _room(self) -> int:
+        """How many messages to ask for, going by the size of those that came.
+
+        What is in hand can be all of hosts that have to wait: idle workers get more than the usual, up to a
+        bound.
+        """
+        enough = MOST_BUFFERED if self._workers.idle else BUFFER // 2
+        if self._schedule.size >= enough or self._budget.spent:
+            return 0
+        return max(1, min(256, int((BUFFER - self._schedule.size) / max(1.0, self._message_size))))
+
+    async def _probe_full(self) -> None:
+        """Look behind a host whose requests fill its shard: others of the shard may wait behind them.
+
+        What comes for the same host goes back to the queue for about as long as its buffer lasts.
+        """
+        if not self._workers.idle or self._budget.spent or self._schedule.size >= MOST_BUFFERED:
+            return
+        now = self._clock.monotonic()
+        full = [str(shard.index) for shard in self._shards.full(SHARD_BUFFER)]
+        if not full or now - self._probed_at < 1.0:
+            return
+        self._probed_at = now
+        for delivery in await self._inbox.receive(32, full):
+            await self._accept(delivery, probe=True)
+        self._workers.pump()
+
+    async def _accept(self, delivery: Delivery, *, probe: bool = False) -> None:
+        try:
+            message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
+            index, requests = self._requests_of(message)
+            hosts = [host_key(request.url) for request in requests]
+        except (MessageError, ValueError, LookupError) as error:
+            logger.error("a message on %s can't be read and was laid aside: %s", delivery.topic, error)
+            self._shards.laid_aside[f"dead/{delivery.topic}/{delivery.id}"] = delivery.body
+            self._shards.strays.append(Settlement.done(delivery))
+            self._changed()
+            return
+        lease = replace(delivery, body=b"")
+        home = self._shards.home(self._discovery.shard_of(requests[0])) if index is None else index
+        shard = await self._shards.get(home)
+        if (known := shard.held(message.id)) is not None:
+            known.delivery = lease
+            return
+        held = Held(lease, message.id, shard.index, len(requests))
+        if shard.has_applied(message.id):
+            shard.end_message(held)
+        elif index is None:
+            self._discovery.offer(shard, requests)
+            shard.end_message(held)
+        elif message.data.get(ADMIT):
+            self._discovery.admit(shard, requests)
+            shard.end_message(held)
+        elif probe and (delay_s := self._saturated_for(set(hosts))):
+            shard.hold(held)
+            shard.give_back(held, delay_s)
+        else:
+            shard.hold(held)
+            for position, (host, request) in enumerate(zip(hosts, requests, strict=True)):
+                if not held.done >> position & 1:
+                    shard.buffered += 1
+                    self._schedule.add(host, Entry(request, held, position))
+        self._changed()
+
+    def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
+        """A frontier message's shard, None for one that was published by hand, and its requests.
+
+        Raises MessageError.
+        """
+        requests = unpack(message.data)
+        if not requests:
+            raise MessageError("no requests in a frontier message")
+        index = message.data.get("shard")
+        shards = self._shards.layout.shards
+        if index is None:
+            for request in requests:
+                url = canonical(request.url)
+                if url is None:
+                    raise MessageError(f"{request.url!r} is no URL to fetch")
+                request.url = url
+        elif type(index) is not int or not 0 <= index < shards:
+            raise MessageError(f"shard {index!r} of a crawl with {shards}")
+        return index, requests
+
+    def _saturated_for(self, hosts: set[str]) -> float:
+        """Seconds until these hosts can use more requests; 0 where one of them has little in hand."""
+        queues = [self._schedule.host(host) for host in hosts]
+        if any(queue.size < SHARD_BUFFER // 4 for queue in queues):
+            return 0.0
+        return min(5.0, max(0.2, 0.5 * max(queue.drain_s(self._clock.now()) for queue in queues)))

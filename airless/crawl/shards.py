@@ -1,0 +1,125 @@
+"""The shards that this process owns, as far as it has met them, and the hosts that it knows from them."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+
+from airless.core.ports import Engine, Settlement
+from airless.crawl.levels import Levels
+from airless.crawl.pace import HostPace
+from airless.crawl.request import Request
+from airless.crawl.schedule import HostQueue
+from airless.crawl.settings import Settings
+from airless.crawl.shard import Layout, Shard
+
+
+class Shards:
+    """Loads a shard when it is first needed; afterwards this process holds it. `owns` says which are ours.
+
+    `strays` are settlements of messages that belong to no shard, `laid_aside` objects to keep of them (by
+    name); the next commit takes both.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        layout: Layout,
+        settings: Settings,
+        *,
+        owns: Callable[[int], bool],
+        rng: random.Random,
+    ) -> None:
+        self.layout = layout
+        self.owned_indexes = [index for index in range(layout.shards) if owns(index)]
+        self.levels: Levels | None = None
+        self.strays: list[Settlement] = []
+        self.laid_aside: dict[str, bytes] = {}
+        self._engine = engine
+        self._settings = settings
+        self._owns = owns
+        self._rng = rng
+        self._loaded: dict[int, Shard] = {}
+
+    def __iter__(self) -> Iterator[Shard]:
+        return iter(list(self._loaded.values()))
+
+    def __getitem__(self, index: int) -> Shard:
+        return self._loaded[index]
+
+    async def get(self, index: int) -> Shard:
+        shard = self._loaded.get(index)
+        if shard is None:
+            shard = await Shard.load(self._engine, self.layout, index)
+            self._loaded[index] = shard
+            if self.levels is not None:
+                for depth, number in shard.levels.items():
+                    self.levels.enter(depth, number)
+        return shard
+
+    async def load_stored(self) -> None:
+        """Load every owned shard that has a state: who goes by levels must know of all that waits."""
+        async for key in self._engine.state.list(self.layout.shard_prefix):
+            index = int(key.removeprefix(self.layout.shard_prefix))
+            if self._owns(index):
+                await self.get(index)
+
+    def owned(self, index: int) -> Shard | None:
+        """The shard, where it is ours and loaded."""
+        return self._loaded.get(index) if self._owns(index) else None
+
+    def full(self, buffer: int) -> list[Shard]:
+        """Those with at least that many requests in hand."""
+        return [shard for shard in self._loaded.values() if shard.buffered >= buffer]
+
+    def home(self, index: int) -> int:
+        """The shard that records a message which belongs to none: its first request's, or one of ours."""
+        return index if self._owns(index) else next(iter(self.owned_indexes), index)
+
+    @property
+    def dirty(self) -> bool:
+        return any(shard.dirty for shard in self._loaded.values())
+
+    def entered(self, shard: Shard, request: Request) -> None:
+        """A request was admitted, and waits."""
+        if self.levels is not None:
+            shard.levels[request.depth] = shard.levels.get(request.depth, 0) + 1
+            self.levels.enter(request.depth)
+
+    def left(self, shard: Shard, request: Request) -> None:
+        """A request has ended."""
+        if self.levels is not None and shard.levels.get(request.depth):
+            shard.levels[request.depth] -= 1
+            if not shard.levels[request.depth]:
+                del shard.levels[request.depth]
+            self.levels.leave(request.depth)
+
+    def new_host(self, host: str, *, probing: bool) -> HostQueue:
+        """A host's queue, with what its shards remember of it."""
+        pace = HostPace(self._settings.pace, self._rng)
+        first = self.layout.shard_of(host, 0)
+        parts = [(first + offset) % self.layout.shards for offset in range(self.layout.spread)]
+        # Rounded up: where the parts can't be divided evenly, the shares must not exceed the whole.
+        pace.share(math.ceil(self.layout.spread / max(1, sum(map(self._owns, parts)))))
+        pages = 0
+        for index in parts:
+            shard = self._loaded.get(index)
+            remembered = shard.hosts.get(host) if shard else None
+            if remembered:
+                pages += int(remembered.get("pages", 0))
+                if remembered.get("pace"):
+                    pace.restore(remembered["pace"])
+        queue = HostQueue(host, pace, pages=pages, cap=self._settings.traps.host_pages)
+        queue.probing = probing
+        return queue
+
+    def remember(self, shard: Shard, queue: HostQueue, now: float) -> None:
+        """Note what is worth remembering of a host; the page count only once the cap comes near."""
+        record: dict[str, object] = {}
+        pace = queue.pace.dump(now)
+        if pace:
+            record["pace"] = pace
+        if queue.pages * 10 >= self._settings.traps.host_pages:
+            record["pages"] = queue.pages
+        shard.remember(queue.host, record or None)

@@ -1,0 +1,138 @@
+"""Fixed workers: each takes a request whose turn it is, and waits where there is none. No page is a task."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+from airless.core.clock import Clock
+from airless.crawl.budget import Budget
+from airless.crawl.held import Entry
+from airless.crawl.levels import Levels
+from airless.crawl.schedule import HostQueue, Schedule
+
+Turn = tuple[HostQueue, Entry]
+
+
+class Workers:
+    """Gives turns to workers as hosts and the budget allow, until `stop` or the deadline (epoch seconds)."""
+
+    def __init__(
+        self, schedule: Schedule, budget: Budget, clock: Clock, *, levels: Levels | None, deadline_s: float
+    ) -> None:
+        self._schedule = schedule
+        self._budget = budget
+        self._clock = clock
+        self._levels = levels
+        self._deadline_s = deadline_s
+        self._deepest = math.inf
+        self._idle: list[asyncio.Future[Turn | None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._drained = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.on_idle: Callable[[], None] = lambda: None
+        self.under_way = 0
+
+    @property
+    def idle(self) -> bool:
+        """A worker waits."""
+        return bool(self._idle)
+
+    @property
+    def starved(self) -> bool:
+        """Nothing is under way, and the budget lets nothing start."""
+        return not self.under_way and self._budget.spent
+
+    async def work(self, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
+        """One worker: takes turns until the end."""
+        loop = asyncio.get_running_loop()
+        while True:
+            taken = self._take()
+            if taken is None:
+                if self.stopping.is_set():
+                    return
+                waiting: asyncio.Future[Turn | None] = loop.create_future()
+                self._idle.append(waiting)
+                self.on_idle()
+                taken = await waiting
+                if taken is None:
+                    return
+            await turn(*taken)
+
+    def ended(self, *, counts: bool) -> None:
+        """A turn is over; `counts` says that it used up its place in the budget."""
+        if not counts:
+            self._budget.give_back()
+        self.under_way -= 1
+
+    def pump(self) -> None:
+        """Give what may start to the workers that wait."""
+        while self._one_waits():
+            taken = self._take()
+            if taken is None:
+                break
+            self._idle.pop().set_result(taken)
+        if self.stopping.is_set():
+            while self._one_waits():
+                self._idle.pop().set_result(None)
+            if not self.under_way:
+                self._drained.set()
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._idle and (at := self._schedule.next_at()) < math.inf:
+            delay_s = max(0.001, at - self._clock.now())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.pump)
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self.stopping.set()
+        self.pump()
+
+    async def drained(self) -> None:
+        """Wait until nothing is under way."""
+        while self.under_way:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def close(self) -> None:
+        """Who waited is gone: neither a timer nor a late `stop` hands out work any more."""
+        self.stopping.set()
+        self._idle.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _take(self) -> Turn | None:
+        if self.stopping.is_set() or self._budget.spent:
+            return None
+        now = self._clock.now()
+        if now >= self._deadline_s:
+            self.stop()
+            return None
+        taken = self._schedule.take(now, self._deepest_now())
+        if taken is None:
+            return None
+        if not self._budget.take():
+            queue, entry = taken
+            queue.pace.finished(now, status=None, latency_s=0.0)
+            self._schedule.put_back(queue, entry)
+            return None
+        self.under_way += 1
+        return taken
+
+    def _deepest_now(self) -> float:
+        if self._levels is None:
+            return math.inf
+        deepest = self._levels.deepest()
+        if deepest != self._deepest:
+            self._deepest = deepest
+            self._schedule.wake_all()
+        return deepest
+
+    def _one_waits(self) -> bool:
+        """Whether the last of the idle can be handed something: where the run fails, they were cancelled."""
+        while self._idle and self._idle[-1].done():
+            self._idle.pop()
+        return bool(self._idle)
