@@ -168,12 +168,14 @@ def test_start_requests_are_published_once_however_they_are_interrupted(
 
 
 def test_an_output_that_is_removed_stops_the_crawl_and_nothing_is_lost(folder: Folder) -> None:
-    with Site(PAGES, delay_s=0.05) as site:
+    with Site(PAGES, delay_s=0.1) as site:
         words = [site.url, "-o", "out/pages.jsonl", "--job", "removed"]
         output = folder.path / "out" / "pages.jsonl"
         with folder.crawling(*words) as process:
-            while not output.exists() or not output.stat().st_size:
+            sizes: set[int] = set()
+            while len(sizes) < 2:  # a second write says that the first is on record
                 time.sleep(0.01)
+                sizes |= {output.stat().st_size} - {0} if output.exists() else set()
             output.rename(folder.path / "aside.jsonl")
             (folder.path / "out").rmdir()
             _, told = process.communicate(timeout=20)
