@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -12,6 +13,8 @@ from airless.crawl.settings import Settings
 from airless.crawl.shard import Layout, Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.urls import canonical, dedup_key, fingerprint, split_origin, trap
+
+logger = logging.getLogger("airless.crawl")
 
 # What is skipped is remembered under another fingerprint than its own: found nearer to a seed, or asked for
 # as a seed, it is crawled all the same.
@@ -80,11 +83,17 @@ class Discovery:
     def redirect(self, shard: Shard, parent: Request, hop: Request) -> None:
         """Offer the next hop of a redirect; it keeps the depth and the referrer of the first.
 
-        A hop may be out of scope only where what redirects was so on purpose (as a seed, or unfiltered).
+        A hop out of scope is skipped, but on a host that was asked for out of scope on purpose.
         """
         mark = self._fingerprint(hop)
-        leaves = not hop.seed and self._scope.allows(parent.url) and not self._scope.allows(hop.url)
-        reason = "offsite" if leaves else trap(hop.url, hop.depth, self._traps)
+        stays = self._scope.allows(hop.url) or host_key(hop.url) == host_key(parent.url)
+        reason = trap(hop.url, hop.depth, self._traps) if stays else "offsite"
+        if not stays and hop.seed:
+            logger.warning(
+                "the seed %s redirects to %s, which is out of scope: start there, or allow its domain",
+                parent.url,
+                hop.url,
+            )
         if reason is not None:
             self._skip(shard, hop, mark, _REFUSED, reason)
         else:

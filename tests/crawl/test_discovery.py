@@ -315,12 +315,14 @@ def test_a_redirect_does_not_lead_out_of_scope_nor_into_a_trap() -> None:
     assert world.skipped == {"offsite": 2, "url_too_long": 1}
 
 
-def test_a_seed_may_be_redirected_anywhere() -> None:
-    world = World(Settings(), "nothing.example")
-    hop = _request("a")
+def test_a_seed_that_redirects_out_of_scope_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(Settings(), HERE)
+    hop = Request("http://other.example/")
     hop.seed = True
-    world.redirect(hop, parent="http://other.example/")
-    assert world.urls == [PAGE + "a"]
+    world.redirect(hop)
+    assert world.urls == []
+    assert world.skipped == {"offsite": 1}
+    assert "out of scope" in caplog.text
     assert world.shard.counts.seeds == 0
 
 
