@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from airless import __version__
 from airless.core.errors import AirlessError, ConfigError
 
 
@@ -70,9 +71,7 @@ class LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        from airless.cli.version import installed_version
-
-        click.echo(f"airless {installed_version()}")
+        click.echo(f"airless {__version__}")
         ctx.exit()
 
 
