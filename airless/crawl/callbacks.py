@@ -21,23 +21,32 @@ DEFAULT = "parse"
 RULE = "rule"
 
 
-async def run_callback(spider: Spider, response: Response) -> AsyncGenerator[Any, None]:
-    """The items, Requests and Follows of one response, in the order in which the spider makes them.
+async def run_callback(spider: Spider, response: Response, take: Callable[[Any], None]) -> None:
+    """Hand the items, Requests and Follows of one response to `take`, in the order in which they are made.
 
     A callback may be an async or a plain generator, or an async or a plain function that returns an
     iterable, one thing or None; a None that is yielded is left out. Rules are applied after it. Raises
     ConfigError where the spider has no method of that name, TypeError for what is no item, and whatever the
-    callback raises.
+    callback or `take` raises; the callback's generator is closed then.
     """
     name = response.request.callback or DEFAULT
-    callback = _method(spider, name)
+    made = _method(spider, name)(response)
     where = f"{type(spider).__name__}.{name}"
-    async with aclosing(_results(callback(response), where)) as results:
-        async for result in results:
-            yield result
+    if isasyncgen(made):
+        # The common case, without a generator around it.
+        try:
+            async for each in made:
+                if each is not None:
+                    take(_checked(each, where))
+        finally:
+            await made.aclose()
+    else:
+        async with aclosing(_results(made, where)) as results:
+            async for result in results:
+                take(result)
     if spider.rules and response.is_html and _rules_go_on(spider, response):
         for follow in _by_rules(spider, response):
-            yield follow
+            take(follow)
 
 
 async def run_start(spider: Spider) -> AsyncGenerator[Request | Follow, None]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from airless.crawl.request import Follow, Request
+from airless.crawl.scan import PageFollow, spellings
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
 from airless.crawl.shard import Layout, Shard
@@ -51,23 +52,27 @@ class Discovery:
         self._layout = layout
         self._owned = owned
         self._entered = entered
+        # With a limit on depth a link that is known may be nearer now; dropped parameters are known to us alone.
+        exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
+        self._spellings = None if exact else spellings()
         self._recent: set[str] = set()
         self._older: set[str] = set()
 
     def follow(self, shard: Shard, parent: Request, follow: Follow) -> None:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         depth = _depth_below(parent)
+        if self._spellings is not None and isinstance(follow, PageFollow):
+            for url in follow.new_urls(self._spellings, sort_query=self._dedup.sort_query):
+                self._found(shard, parent, follow.request(url), depth)
+            return
         for url in follow.urls:
             if self._known(url):
                 continue
             address = url if _PLAIN.fullmatch(url) else canonical(url)
             if address is None:
                 self._invalid(shard)
-                continue
-            request = follow.request(address)
-            request.depth = depth
-            request.referrer = parent.url
-            self._route(shard, request)
+            else:
+                self._found(shard, parent, follow.request(address), depth)
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
         """Offer one request that a callback yielded for the page of `parent`."""
@@ -76,7 +81,10 @@ class Discovery:
             self._invalid(shard)
             return
         request.url = url
-        request.depth = _depth_below(parent)
+        self._found(shard, parent, request, _depth_below(parent))
+
+    def _found(self, shard: Shard, parent: Request, request: Request, depth: int) -> None:
+        request.depth = depth
         request.referrer = parent.url
         self._route(shard, request)
 

@@ -47,7 +47,7 @@ class Gate:
         if self._robots is None:
             return None
         site = origin(url)
-        robots = await self._robots.get(site)
+        robots = self._robots.known(site) or await self._robots.get(site)
         if robots.unreachable and robots.failures < ROBOTS_TRIES:
             queue.blocked_until = robots.expires_s
             return Outcome("wait")

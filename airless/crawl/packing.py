@@ -108,8 +108,9 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
 def check(found: Request | Follow) -> None:
     """Raises TypeError or ValueError, saying why, for what could not travel; any text may be the URL."""
     if isinstance(found, Follow):
-        for url in found.urls:
-            _check("url", url, str)
+        if not found.resolved:
+            for url in found.urls:
+                _check("url", url, str)
         found = found.request("")
     _check("url", found.url, str)
     if _is_link(found):

@@ -72,6 +72,9 @@ class Follow:
 
     __slots__ = ("callback", "headers", "meta", "priority", "urls")
 
+    resolved = False
+    """Whether the URLs are known to be canonical, not only said to be."""
+
     def __init__(
         self,
         urls: Iterable[str],

@@ -6,7 +6,7 @@ import mimetypes
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from selectolax.lexbor import LexborHTMLParser
@@ -16,9 +16,13 @@ from airless.crawl.forms import Form, find_form
 from airless.crawl.headers import Headers
 from airless.crawl.links import Link, LinkExtractor
 from airless.crawl.request import Follow, Request
+from airless.crawl.scan import PageFollow, scan
 from airless.crawl.selectors import Page, Selector, SelectorList
 from airless.crawl.settings import Links
 from airless.crawl.urls import canonical, join
+
+if TYPE_CHECKING:
+    from airless._speed import Page as ScannedPage
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _LINK_OPTIONS = Links()
@@ -40,8 +44,10 @@ class Response:
     """
 
     __slots__ = (
+        "_content_type",
         "_encoding",
         "_page",
+        "_scanned",
         "_text",
         "address",
         "body",
@@ -79,9 +85,11 @@ class Response:
         self.address = address
         self.fetched_at = fetched_at
         self.link_options = link_options
+        self._content_type: str | None = None
         self._encoding: str | None = None
         self._text: str | None = None
         self._page: Page | None = None
+        self._scanned: ScannedPage | Literal[False] | None = None
 
     @classmethod
     def from_bytes(
@@ -127,7 +135,9 @@ class Response:
     @property
     def content_type(self) -> str:
         """The media type in lower case, without parameters; empty where the server named none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self._content_type is None:
+            self._content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return self._content_type
 
     @property
     def is_html(self) -> bool:
@@ -162,6 +172,15 @@ class Response:
         """The document, parsed as HTML whatever its type is."""
         return self._document.tree
 
+    def _scan(self) -> ScannedPage | None:
+        """What a scan of the page finds, where that is cheaper than its tree and says the same."""
+        if self._page is not None:
+            return None
+        if self._scanned is None:
+            body, self._encoding = charset.to_utf8(self.body, self.headers.get("content-type"))
+            self._scanned = scan(body, self.link_options) or False
+        return self._scanned or None
+
     @property
     def _document(self) -> Page:
         if self._page is None:
@@ -183,18 +202,33 @@ class Response:
     @property
     def title(self) -> str | None:
         """The document's title (HTML §3.1.5), its white space collapsed; None where there is none."""
+        scanned = self._scan()
+        if scanned is not None:
+            return scanned.title
         found = self.tree.css_first("title:not(svg title)")
         return (" ".join(found.text().split()) or None) if found is not None else None
 
     @property
     def base_url(self) -> str:
         """What the page's relative references are relative to."""
+        scanned = self._scan()
+        if scanned is not None:
+            base = scanned.base
+            return self.url if base is None else join(self.url, base) or self.url
         return links.base_url(self.tree, self.url)
 
     @property
     def canonical(self) -> str | None:
         """The address that the page names as its canonical one: a hint (RFC 6596)."""
-        return links.canonical_link(self.tree if self.is_html else None, self.headers, self.url)
+        scanned = self._scan() if self.is_html else None
+        if scanned is None:
+            return links.canonical_link(self.tree if self.is_html else None, self.headers, self.url)
+        if hrefs := scanned.canonicals:
+            base = self.base_url
+            for href in hrefs:
+                if (found := join(base, href)) is not None:
+                    return found
+        return links.canonical_link(None, self.headers, self.url)
 
     def urljoin(self, reference: str) -> str | None:
         """The absolute address, without a fragment; None where it isn't an http(s) URL."""
@@ -246,6 +280,12 @@ class Response:
         `urls` are taken as `follow` takes one, but what leads to no http(s) URL is left out; `css` and
         `options` choose among the page's links as `links` does.
         """
+        chosen: dict[str, Any] = {
+            "callback": callback,
+            "meta": meta,
+            "priority": priority,
+            "headers": headers,
+        }
         found: Iterable[str]
         if urls is not None:
             if css is not None or options:
@@ -254,12 +294,13 @@ class Response:
             found = dict.fromkeys(url for url in joined if url is not None)
         elif css is not None or options:
             found = (link.url for link in self.links(css, **options))
+        elif not self.is_html:
+            found = ()
+        elif (scanned := self._scan()) is not None:
+            return PageFollow(scanned, self.base_url, **chosen)
         else:
-            found = self._urls() if self.is_html else ()
-        return Follow(found, callback=callback, meta=meta, priority=priority, headers=headers)
-
-    def _urls(self) -> list[str]:
-        return links.page_urls(self.tree, self.url, self.link_options, headers=self.headers)
+            found = links.page_urls(self.tree, self.url, self.link_options, headers=self.headers)
+        return Follow(found, **chosen)
 
     def form(
         self, css: str | None = None, *, name: str | None = None, id: str | None = None, index: int = 0

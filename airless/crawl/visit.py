@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from contextlib import aclosing
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from typing import Any
 
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError
@@ -62,6 +61,14 @@ class Outcome:
     repeats: bool = False
     delay_s: float = 0.0
 
+    def take(self, result: Any) -> None:
+        """Keep what a callback made. Raises TypeError or ValueError for what can't travel."""
+        if isinstance(result, (Request, Follow)):
+            check(result)
+            self.found.append(result)
+        else:
+            self.items.append(encode(result))
+
 
 class Visitor:
     """Fetches a request, runs its callback and says what came of it; the rest is the crawler's."""
@@ -110,13 +117,7 @@ class Visitor:
             if request.callback in SITEMAP_CALLBACKS:
                 outcome.found.extend(run_sitemap_callback(response))
                 return outcome
-            async with aclosing(run_callback(self._spider, response)) as results:
-                async for result in results:
-                    if isinstance(result, (Request, Follow)):
-                        check(result)
-                        outcome.found.append(result)
-                    else:
-                        outcome.items.append(encode(result))
+            await run_callback(self._spider, response, outcome.take)
         except ConfigError:
             raise
         except Exception:
@@ -185,9 +186,8 @@ def redirected(request: Request, status: int, target: str) -> Request:
 
 
 def target_of(url: str) -> str:
-    """Path and query, as robots rules match them."""
-    parts = urlsplit(url)
-    return f"{parts.path}?{parts.query}" if "?" in url else parts.path
+    """Path and query of a canonical URL, as robots rules match them."""
+    return url[url.index("/", 8) :]
 
 
 def _copy(

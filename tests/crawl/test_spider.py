@@ -27,7 +27,9 @@ def page(callback: str | None = None, meta: dict[str, Any] | None = None, **fiel
 
 
 async def results(spider: Spider, response: Response | None = None) -> list[Any]:
-    return [result async for result in run_callback(spider, response or page())]
+    found: list[Any] = []
+    await run_callback(spider, response or page(), found.append)
+    return found
 
 
 @dataclass
@@ -209,6 +211,9 @@ async def test_a_spider_without_parse_and_rules_says_what_it_needs() -> None:
 async def test_a_generator_that_is_left_early_is_closed() -> None:
     closed: list[str] = []
 
+    def full(_: object) -> None:
+        raise OverflowError
+
     class Long(Spider):
         async def parse(self, response: Response) -> AsyncIterator[Any]:
             try:
@@ -225,9 +230,8 @@ async def test_a_generator_that_is_left_early_is_closed() -> None:
                 closed.append("plain")
 
     for callback in (None, "plain"):
-        running = run_callback(Long(), page(callback))
-        assert await anext(running) == ITEM
-        await running.aclose()
+        with pytest.raises(OverflowError):
+            await run_callback(Long(), page(callback), full)
     assert closed == ["async", "plain"]
 
 

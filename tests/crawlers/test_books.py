@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airless.crawl.callbacks import run_callback
 from airless.crawl.request import Request
 from airless.crawl.response import Response
@@ -15,9 +17,15 @@ BOOK = """<div class="col product_main"><h1>A  Light</h1><p class=price_color>£
 <table><tr><th>UPC</th><td>a897</td></tr><tr><th>Tax</th><td>£0.00</td></tr></table>"""
 
 
+async def results(response: Response) -> list[Any]:
+    found: list[Any] = []
+    await run_callback(BooksSpider(), response, found.append)
+    return found
+
+
 async def test_a_list_leads_to_its_books_and_to_the_next_list() -> None:
     response = Response.from_bytes("https://books.example/catalogue/page-2.html", LIST)
-    books, lists = [result async for result in run_callback(BooksSpider(), response)]
+    books, lists = await results(response)
     base = "https://books.example/catalogue/"
     assert (books.callback, books.urls) == ("book", [f"{base}a_1/index.html", f"{base}b_2/index.html"])
     assert (lists.callback, lists.urls) == (None, [f"{base}page-3.html"])
@@ -27,7 +35,7 @@ async def test_a_list_leads_to_its_books_and_to_the_next_list() -> None:
 async def test_a_book_is_an_item() -> None:
     url = "https://books.example/catalogue/a_1/index.html"
     response = Response.from_bytes(url, BOOK.encode(), request=Request(url, callback="book"))
-    assert [item async for item in run_callback(BooksSpider(), response)] == [
+    assert await results(response) == [
         {
             "url": url,
             "title": "A Light",

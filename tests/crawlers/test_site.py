@@ -21,7 +21,9 @@ async def visit(
     response = Response.from_bytes(
         URL, body, request=request, headers={"Content-Type": content_type or ""}, **fields
     )
-    return [result async for result in run_callback(SiteSpider(), response)]
+    found: list[Any] = []
+    await run_callback(SiteSpider(), response, found.append)
+    return found
 
 
 async def test_a_page_gives_an_item_and_its_links() -> None:

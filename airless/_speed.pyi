@@ -1,0 +1,91 @@
+from typing import SupportsIndex, final
+
+@final
+class Page:
+    """What one pass over a page found, as lexbor's tree would show it. Decoded when it is asked for."""
+
+    @property
+    def title(self) -> str | None:
+        """The title, white space collapsed, or None."""
+    @property
+    def base(self) -> str | None:
+        """The href of the first base that has one, or None."""
+    @property
+    def canonical(self) -> str | None:
+        """The first of `canonicals`, or None."""
+    @property
+    def canonicals(self) -> list[str]:
+        """The hrefs, none empty, of the head's links rel=canonical: the first that can be resolved counts."""
+    @property
+    def metas(self) -> list[tuple[str, str]]:
+        """Name and content of each meta that has both."""
+    @property
+    def refresh(self) -> str | None:
+        """The content of the first meta refresh, or None."""
+    @property
+    def links(self) -> int:
+        """How many references the page holds, each counted."""
+    def hrefs(self) -> list[str]:
+        """The references as they are written, in the page's order."""
+    def new_urls(
+        self, base_url: str, spellings: Spellings, /, *, sort_query: bool
+    ) -> tuple[list[str], list[str]]:
+        """What the page's references come to that was not offered to `spellings` before.
+
+        First the canonical URLs, each once; with `sort_query` two that differ in the order of their query's
+        pairs count as one. Then the odd references, as they are written, that need the URL library. What is no
+        http(s) URL is dropped. `base_url` is canonical. Raises ValueError where it isn't http(s).
+        """
+
+@final
+class Spellings:
+    """What was offered lately: at least the last `limit` hashes, at most twice as many.
+
+    A collision of two 64-bit hashes, which hides a URL, is met once in some 10**13 offers at a limit of a
+    million. Raises ValueError for a limit below 1.
+    """
+
+    def __new__(cls, limit: SupportsIndex) -> Spellings: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tables."""
+
+@final
+class Seen:
+    """A set of integers below 2**64, at most 15 bytes each once there are many.
+
+    Raises OverflowError for other integers.
+    """
+
+    def __new__(cls) -> Seen: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, fingerprint: int, /) -> bool: ...
+    def add(self, fingerprint: int, /) -> bool:
+        """True if it was not there before."""
+    def update(self, packed: bytes | bytearray | memoryview, /) -> int:
+        """Adds packed fingerprints, eight bytes each, little-endian; how many were new.
+
+        Raises ValueError where the length is no multiple of eight.
+        """
+    def pack(self) -> bytes:
+        """All of them, eight bytes each, little-endian, in no order."""
+    def add_urls(self, urls: list[str], /, sort_query: bool) -> list[tuple[str, int]]:
+        """The canonical URLs that were not there before, with their fingerprints as of a GET.
+
+        Raises ValueError for a query of more than 64 pairs if it is to be sorted.
+        """
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tables."""
+
+def scan(
+    body: bytes, /, *, frames: bool = False, images: bool = False, next: bool = True, refresh: bool = True
+) -> Page | None:
+    """What a page in valid UTF-8 without a byte order mark holds; None where only the DOM can tell.
+
+    The keywords are those of `airless.crawl.settings.Links`. Source: HTML standard §13.2.5.
+    """
+
+def fingerprint(key: str | bytes, /) -> int:
+    """BLAKE2b-64 (RFC 7693) of a key, read as big-endian: `airless.crawl.urls.fingerprint` of a GET."""

@@ -1,0 +1,106 @@
+/* The module airless._speed. */
+
+#include "speed.h"
+
+static PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"", "frames", "images", "next", "refresh", NULL};
+    PyObject *body;
+    int frames = 0, images = 0, next = 1, refresh = 1;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "S|$pppp:scan", names, &body, &frames, &images, &next, &refresh))
+        return NULL;
+    ScanOptions options = {.frames = frames, .images = images, .next = next, .refresh = refresh};
+    return page_new(PyModule_GetState(module), body, &options);
+}
+
+static PyObject *fingerprint(PyObject *module, PyObject *key)
+{
+    (void)module;
+    char *text;
+    Py_ssize_t size;
+    if (PyUnicode_Check(key)) {
+        text = (char *)PyUnicode_AsUTF8AndSize(key, &size);
+        if (text == NULL)
+            return NULL;
+    }
+    else if (PyBytes_AsStringAndSize(key, &text, &size) < 0)
+        return NULL;
+    return PyLong_FromUnsignedLongLong(blake2b_64((const uint8_t *)text, (size_t)size));
+}
+
+static PyMethodDef functions[] = {
+    {"scan", (PyCFunction)(void (*)(void))scan, METH_VARARGS | METH_KEYWORDS,
+     "scan(body, /, *, frames=False, images=False, next=True, refresh=True)\n--\n\n"
+     "What a page in UTF-8 holds, or None where only the DOM can tell."},
+    {"fingerprint", fingerprint, METH_O, "fingerprint(key, /)\n--\n\nBLAKE2b-64 of a key, as of a GET."},
+    {NULL, NULL, 0, NULL},
+};
+
+static bool add_type(PyObject *module, PyType_Spec *spec, PyObject **type)
+{
+    *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    return *type != NULL && PyModule_AddType(module, (PyTypeObject *)*type) == 0;
+}
+
+static int execute(PyObject *module)
+{
+    ModuleState *state = PyModule_GetState(module);
+    if (!add_type(module, &page_spec, &state->page_type)
+        || !add_type(module, &spellings_spec, &state->spellings_type)
+        || !add_type(module, &seen_spec, &state->seen_type))
+        return -1;
+    PyObject *entities = PyImport_ImportModule("html.entities");
+    if (entities == NULL)
+        return -1;
+    state->entities = PyObject_GetAttrString(entities, "html5");
+    Py_DECREF(entities);
+    return state->entities == NULL ? -1 : 0;
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    ModuleState *state = PyModule_GetState(module);
+    Py_VISIT(state->page_type);
+    Py_VISIT(state->spellings_type);
+    Py_VISIT(state->seen_type);
+    Py_VISIT(state->entities);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    ModuleState *state = PyModule_GetState(module);
+    Py_CLEAR(state->page_type);
+    Py_CLEAR(state->spellings_type);
+    Py_CLEAR(state->seen_type);
+    Py_CLEAR(state->entities);
+    return 0;
+}
+
+static void free_module(void *module)
+{
+    clear(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+    {0, NULL},
+};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "airless._speed",
+    .m_doc = "The crawler's hot path, compiled: what pages hold, and what of it is new.",
+    .m_size = sizeof(ModuleState),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = free_module,
+};
+
+PyMODINIT_FUNC PyInit__speed(void)
+{
+    return PyModuleDef_Init(&definition);
+}
