@@ -164,8 +164,6 @@ class Crawler:
             self._schedule.wake(queue)
         if queue.pace.unreachable and outcome.error is not None:
             self._give_up(queue)
-        if self._workers.idle or self._workers.stopping.is_set():
-            self._workers.pump()
 
     def _skip_alike(self, queue: HostQueue) -> None:
         """What waits for the host and will be skipped as well is so now: it needs no turns of the pace."""

@@ -111,6 +111,8 @@ def check(found: Request | Follow) -> None:
         if not found.resolved:
             for url in found.urls:
                 _check("url", url, str)
+        elif found.callback is None and not (found.meta or found.headers or found.priority):
+            return
         found = found.request("")
     _check("url", found.url, str)
     if _is_link(found):

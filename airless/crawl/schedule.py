@@ -186,6 +186,11 @@ class Schedule:
                 heapq.heappush(later, (at, self._ticket, queue))
         return None
 
+    @property
+    def has_ready(self) -> bool:
+        """A host waits to be looked at; whether its pace allows anything is another question."""
+        return bool(self._ready)
+
     def next_at(self) -> float:
         """When `take` may have something again, as far as time alone decides; infinite if it doesn't."""
         return self._later[0][0] if self._later else math.inf

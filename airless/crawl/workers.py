@@ -29,6 +29,7 @@ class Workers:
         self._deepest = math.inf
         self._idle: list[asyncio.Future[Turn | None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._drained = asyncio.Event()
         self.stopping = asyncio.Event()
         self.on_idle: Callable[[], None] = lambda: None
@@ -54,10 +55,14 @@ class Workers:
                     return
                 waiting: asyncio.Future[Turn | None] = loop.create_future()
                 self._idle.append(waiting)
+                self._set_timer()
                 self.on_idle()
                 taken = await waiting
                 if taken is None:
                     return
+            elif self._idle and self._schedule.has_ready:
+                # More became free than this worker can take.
+                self.pump()
             await turn(*taken)
 
     def ended(self, *, counts: bool) -> None:
@@ -65,6 +70,8 @@ class Workers:
         if not counts:
             self._budget.give_back()
         self.under_way -= 1
+        if not self.under_way and self.stopping.is_set():
+            self._drained.set()
 
     def pump(self) -> None:
         """Give what may start to the workers that wait."""
@@ -79,12 +86,7 @@ class Workers:
             if not self.under_way:
                 self._drained.set()
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._idle and (at := self._schedule.next_at()) < math.inf:
-            delay_s = max(0.001, at - self._clock.now())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self.pump)
+        self._set_timer()
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -103,6 +105,23 @@ class Workers:
         self._idle.clear()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _set_timer(self) -> None:
+        """Look again when the next host may be asked."""
+        at = self._schedule.next_at()
+        if self._timer is not None:
+            if at == self._timer_at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if self._idle and at < math.inf:
+            delay_s = max(0.001, at - self._clock.now())
+            self._timer_at = at
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self.pump()
 
     def _take(self) -> Turn | None:
         if self.stopping.is_set() or self._budget.spent:
