@@ -43,11 +43,15 @@ def site() -> Iterator[Site]:
 def misused(folder: Folder, *words: str) -> Result:
     """What the command says, in this process, to words that it can't use."""
     handlers = logging.root.handlers[:]
+    known = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder.path)
         patch.setattr(sys, "path", sys.path[:])
         done = CliRunner().invoke(cli, ["crawl", *words])
     logging.root.handlers[:] = handlers
+    for name in set(sys.modules) - known:
+        if str(folder.path) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]
     assert done.exit_code == 2, (done.stderr, done.exception)
     return done
 
