@@ -5,35 +5,45 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 from benchmarks.record import Table, append, show
 
-NAMES = ("frontier", "startup")
+NAMES = ("crawl", "engine", "frontier", "publish", "startup")
 RESULTS = Path(__file__).with_name("results")
 
 
 def main() -> None:
-    questions = {name: question(name) for name in NAMES}
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(f"  {name:10} {asked}" for name, asked in questions.items()),
-    )
-    parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--quick", action="store_true", help="a rough answer, in seconds")
-    parser.add_argument("--no-record", action="store_true", help="only print it")
-    options = parser.parse_args()
-    print(questions[options.name])
-    table: Table = importlib.import_module(f"benchmarks.{options.name}").measure(quick=options.quick)
+    benchmarks = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
+    given = vars(parser(benchmarks).parse_args())
+    name, recorded = given.pop("name"), not given.pop("no_record")
+    print(question(benchmarks[name]))
+    table: Table | None = benchmarks[name].measure(**given)
+    if table is None:
+        return
     show(table)
-    if not options.no_record:
-        file = append(table, RESULTS / f"{options.name}.jsonl", quick=options.quick)
+    if recorded:
+        file = append(table, RESULTS / f"{name}.jsonl", quick=given["quick"])
         print(f"\nAppended to {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
 
 
-def question(name: str) -> str:
+def parser(benchmarks: dict[str, ModuleType]) -> argparse.ArgumentParser:
+    """A command a benchmark; one with options of its own adds them in `arguments`."""
+    whole = argparse.ArgumentParser(prog="python -m benchmarks")
+    commands = whole.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, benchmark in benchmarks.items():
+        asked = question(benchmark)
+        command = commands.add_parser(name, help=asked, description=asked)
+        command.add_argument("--quick", action="store_true", help="a rough answer, in seconds")
+        command.add_argument("--no-record", action="store_true", help="only print it")
+        if hasattr(benchmark, "arguments"):
+            benchmark.arguments(command)
+    return whole
+
+
+def question(benchmark: ModuleType) -> str:
     """The first line of a benchmark."""
-    return (importlib.import_module(f"benchmarks.{name}").__doc__ or "").partition("\n")[0]
+    return (benchmark.__doc__ or "").partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+"""What does the engine itself cost a page?
+
+The crawler of `airless crawl` and its site spider, over pages of the generated site that are in memory already:
+no network, no output file. Each crawl is in processes of its own, the engines in turn so that a busy moment
+hits them alike; medians. Every crawl has to fetch each page once. What SQLite costs is its CPU time a page
+less that of the memory engine, which can't be shared by processes and so has no second row.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.cache import cache_folder
+from benchmarks.crawl.pages import Site
+from benchmarks.crawl.store import bind
+from benchmarks.null_crawl import Took, crawl
+from benchmarks.record import Table
+
+PORT = 8080
+CASES = (("memory", 1), ("sqlite", 1), ("sqlite", 2))
+
+
+def measure(*, quick: bool) -> Table:
+    site = Site(2_000 if quick else 20_000, PORT)
+    file = bind(site, cache_folder())
+    runs = 1 if quick else 5
+    taken: dict[tuple[str, int], list[Took]] = {case: [] for case in CASES}
+    for _ in range(runs):
+        for case in CASES:
+            taken[case].append(once(*case, site, file))
+    cpu = {case: median(took.cpu_s / took.pages * 1e6 for took in crawls) for case, crawls in taken.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "engine": name,
+            "processes": processes,
+            "pages_per_s": round(median(took.pages / took.wall_s for took in crawls), 1),
+            "cpu_us_a_page": round(cpu[name, processes], 1),
+            "over_memory_us_a_page": round(cpu[name, processes] - cpu["memory", 1], 1),
+            "all_pages_per_s": [round(took.pages / took.wall_s, 1) for took in crawls],
+        }
+        for (name, processes), crawls in taken.items()
+    ]
+    return Table(rows, libraries=("orjson", "selectolax"), notes={"pages": site.pages, "runs": runs})
+
+
+def once(name: str, processes: int, site: Site, file: Path) -> Took:
+    """One crawl of the bound site, from an engine that is new. Raises RuntimeError where it isn't all of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = "memory://" if name == "memory" else f"sqlite:///{folder}/crawl.db"
+        took = crawl(url, processes, site.seeds, file)
+    if took.pages != site.pages:
+        raise RuntimeError(f"{name}, {processes} processes: {took.pages} pages fetched of {site.pages}")
+    return took
