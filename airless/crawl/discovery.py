@@ -62,8 +62,12 @@ class Discovery:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         depth = _depth_below(parent)
         if self._spellings is not None and isinstance(follow, PageFollow):
+            allows = self._scope.allows
             for url in follow.new_urls(self._spellings, sort_query=self._dedup.sort_query):
-                self._found(shard, parent, follow.request(url), depth)
+                if allows(url):
+                    self._found(shard, parent, follow.request(url), depth)
+                else:
+                    self._refused(shard, self._mark(url), "offsite")
             return
         for url in follow.urls:
             if self._known(url):
@@ -171,17 +175,24 @@ class Discovery:
         shard.dirty = True
 
     def _skip(self, shard: Shard, request: Request, mark: int, twist: int, reason: str) -> None:
-        if mark not in shard.seen and shard.see(mark ^ twist):
-            shard.counts.discovered += 1
-            shard.counts.skip(reason)
-            if request.seed and not request.redirects:
-                shard.counts.seeds += 1
+        if self._refused(shard, mark, reason, twist) and request.seed and not request.redirects:
+            shard.counts.seeds += 1
+
+    def _refused(self, shard: Shard, mark: int, reason: str, twist: int = _REFUSED) -> bool:
+        """Count a URL as skipped, unless it is known; whether it was new."""
+        if mark in shard.seen or not shard.see(mark ^ twist):
+            return False
+        shard.counts.discovered += 1
+        shard.counts.skip(reason)
+        return True
+
+    def _mark(self, url: str) -> int:
+        return fingerprint(url if "?" not in url else dedup_key(url, self._dedup))
 
     def _fingerprint(self, request: Request) -> int:
-        key = request.url if "?" not in request.url else dedup_key(request.url, self._dedup)
         if request.method == "GET" and request.body is None:
-            return fingerprint(key)
-        return fingerprint(key, request.method, request.body)
+            return self._mark(request.url)
+        return fingerprint(dedup_key(request.url, self._dedup), request.method, request.body)
 
     def _known(self, url: str) -> bool:
         """Whether the very same spelling was offered a short while ago; a bounded memory of most repeats."""

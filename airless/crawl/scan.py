@@ -10,13 +10,15 @@ import os
 from typing import TYPE_CHECKING
 
 from airless.crawl.request import Follow
+from airless.crawl.seen import SeenSet
 from airless.crawl.settings import Links
 from airless.crawl.urls import join, parsed, resolve
 
 if TYPE_CHECKING:
-    from airless._speed import Page, Spellings
+    from airless._speed import Page, Seen, Spellings
 
 try:
+    from airless._speed import Seen as _Seen
     from airless._speed import Spellings as _Spellings
     from airless._speed import scan as _scan
 except ImportError:
@@ -40,6 +42,11 @@ def scan(body: bytes, options: Links) -> Page | None:
 def spellings() -> Spellings | None:
     """A memory of the links that were offered lately; None without the scanner."""
     return _Spellings(_SPELLINGS) if compiled else None
+
+
+def seen_set() -> Seen | SeenSet:
+    """An empty set of fingerprints: the compiled one, or the one in Python that takes less memory and more time."""
+    return _Seen() if compiled else SeenSet()
 
 
 class PageFollow(Follow):

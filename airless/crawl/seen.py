@@ -52,8 +52,10 @@ class SeenSet:
             self._split()
         return True
 
-    def update(self, fingerprints: Iterable[int]) -> None:
-        """Add many; in sorted order, which keeps the inserts at the parts' ends."""
+    def update(self, fingerprints: Iterable[int] | bytes) -> None:
+        """Add many, packed ones too; in sorted order, which keeps the inserts at the parts' ends."""
+        if isinstance(fingerprints, bytes):
+            fingerprints = unpack_fingerprints(fingerprints)
         for fingerprint in sorted(fingerprints):
             self.add(fingerprint)
 

@@ -23,7 +23,8 @@ from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.packing import in_batches, pack
 from airless.crawl.request import Request
-from airless.crawl.seen import SeenSet, pack_fingerprints, unpack_fingerprints
+from airless.crawl.scan import seen_set
+from airless.crawl.seen import pack_fingerprints, unpack_fingerprints
 
 BATCH_REQUESTS = 200
 ADMIT = "admit"
@@ -102,7 +103,7 @@ class Shard:
         self.index = index
         self.version: str | None = None
         self.counts = Counts()
-        self.seen = SeenSet()
+        self.seen = seen_set()
         self.hosts: dict[str, dict[str, Any]] = {}
         self.levels: dict[int, int] = {}
         self.touched: set[str] = set()
@@ -146,7 +147,7 @@ class Shard:
             raise _unreadable(error) from error
         for name, _ in shard._segments:
             shard.seen.update(await _segment(engine, name))
-        shard.seen.update(shard._delta)
+        shard.seen.update(pack_fingerprints(shard._delta))
         return shard
 
     def hold(self, held: Held) -> None:
@@ -246,9 +247,11 @@ class Shard:
             tier = [name for name, its in self._segments if its == level]
             if len(tier) < _MERGE_AT:
                 continue
-            fingerprints = sorted([f for part in tier for f in await _segment(engine, part)])
+            parts = [await _segment(engine, part) for part in tier]
             name = self._next_segment()
-            self._merged = _Merged(name, pack_fingerprints(fingerprints), tier)
+            self._merged = _Merged(
+                name, pack_fingerprints(sorted(unpack_fingerprints(b"".join(parts)))), tier
+            )
             self._segments = [s for s in self._segments if s[1] != level]
             self._segments.append((name, level + 1))
             self.dirty = True
@@ -364,12 +367,11 @@ def _unreadable(error: Exception) -> EngineError:
     return EngineError(f"a shard's state can't be read: {error}; --restart begins anew")
 
 
-async def _segment(engine: Engine, name: str) -> Iterable[int]:
+async def _segment(engine: Engine, name: str) -> bytes:
     """A segment of seen URLs. Without it they would be crawled again: raises EngineError."""
     data = await engine.objects.get(name)
     if data is None:
         raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")
-    try:
-        return unpack_fingerprints(data)
-    except ValueError as error:
-        raise EngineError(f"the segment {name!r} of seen URLs is damaged; --restart begins anew") from error
+    if len(data) % 8:
+        raise EngineError(f"the segment {name!r} of seen URLs is damaged; --restart begins anew")
+    return data

@@ -174,12 +174,12 @@ def fingerprint(key: str, method: str = "GET", body: bytes | None = None) -> int
 
     A GET without a body hashes its key alone; another method or a body makes another fingerprint.
     """
-    method = method.upper()
-    if method == "GET" and not body:
-        hashed = key.encode()
-    else:
-        # Neither a canonical URL nor a method can hold a newline, so no two requests make the same bytes.
-        hashed = b"%s\n%s\n%s" % (key.encode(), method.encode(), body or b"")
+    hashed = key.encode()
+    if method != "GET" or body:
+        method = method.upper()
+        if method != "GET" or body:
+            # Neither a canonical URL nor a method can hold a newline, so no two requests make the same bytes.
+            hashed = b"%s\n%s\n%s" % (hashed, method.encode(), body or b"")
     return int.from_bytes(blake2b(hashed, digest_size=8).digest(), "big")
 
 
