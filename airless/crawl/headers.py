@@ -11,28 +11,10 @@ class Headers(Mapping[str, str]):
     `headers[name]` is the first value, `get_all` has all.
     """
 
-    __slots__ = ("_known", "_wire")
+    __slots__ = ("_fields",)
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self._known = [(name.lower(), value) for name, value in fields]
-        self._wire: list[bytes] | None = None
-
-    @classmethod
-    def from_wire(cls, fields: list[bytes]) -> Headers:
-        """Headers from names and values in turn, as they came, decoded when they are first looked at.
-
-        A field in UTF-8 is read as that, any other as ISO 8859-1 (RFC 9110 §5.5): no lone surrogates.
-        """
-        headers = cls()
-        headers._wire = fields
-        return headers
-
-    @property
-    def _fields(self) -> list[tuple[str, str]]:
-        if self._wire is not None:
-            self._known = _decoded(self._wire)
-            self._wire = None
-        return self._known
+        self._fields = [(name.lower(), value) for name, value in fields]
 
     def __getitem__(self, name: str) -> str:
         name = name.lower()
@@ -57,17 +39,3 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._fields!r})"
-
-
-def _decoded(wire: list[bytes]) -> list[tuple[str, str]]:
-    joined = b"\n".join(wire)
-    # One call in place of one a field; no line feed can stand in what a parser of lines gives.
-    texts = joined.decode().split("\n") if joined.isascii() else [_text(raw) for raw in wire]
-    return [(name.lower(), value.strip(" \t")) for name, value in zip(texts[::2], texts[1::2], strict=True)]
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
