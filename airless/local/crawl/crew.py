@@ -33,6 +33,7 @@ from airless.local.crawl.worker import (
 logger = logging.getLogger("airless.crawl")
 
 _RESTARTS = 5
+_EXIT_POLL_S = 0.01
 
 
 class Crew(Protocol):
@@ -159,7 +160,9 @@ class ManyProcesses:
             loop.remove_reader(ours.fileno())
             ours.close()
             del self._connections[index]
-        await asyncio.to_thread(process.join)
+        # Not by a thread: the end of a process is told once, to whoever asks first.
+        while process.exitcode is None:  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(_EXIT_POLL_S)
         if said is None:
             return False
         if said.failure is not None:
