@@ -11,10 +11,29 @@ class Headers(Mapping[str, str]):
     `headers[name]` is the first value, `get_all` has all.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_known", "_wire")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self._fields = [(name.lower(), value) for name, value in fields]
+        self._known = [(name.lower(), value) for name, value in fields]
+        self._wire: bytes | None = None
+
+    @classmethod
+    def from_wire(cls, fields: bytes) -> Headers:
+        """Headers as they came, decoded when they are first looked at: names and values in turn.
+
+        A line feed, which none of them can hold, stands before each.
+        A field in UTF-8 is read as that, any other as ISO 8859-1 (RFC 9110 §5.5): no lone surrogates.
+        """
+        headers = cls.__new__(cls)
+        headers._wire = fields
+        return headers
+
+    @property
+    def _fields(self) -> list[tuple[str, str]]:
+        if self._wire is not None:
+            self._known = _decoded(self._wire)
+            self._wire = None
+        return self._known
 
     def __getitem__(self, name: str) -> str:
         name = name.lower()
@@ -39,3 +58,16 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._fields!r})"
+
+
+def _decoded(wire: bytes) -> list[tuple[str, str]]:
+    # One call in place of one a field.
+    texts = wire.decode().split("\n") if wire.isascii() else [_text(raw) for raw in wire.split(b"\n")]
+    return [(name.lower(), value.strip(" \t")) for name, value in zip(texts[1::2], texts[2::2], strict=True)]
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -20,7 +20,8 @@ from airless.core.ports import Engine
 from airless.crawl.budget import Budget
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, AiohttpFetcher, CachingFetcher, CookieJar
+from airless.crawl.http import AddressGuard, CachingFetcher, CookieJar
+from airless.crawl.http.fast import FastFetcher
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.levels import Board
 from airless.crawl.shard import Layout
@@ -91,7 +92,7 @@ async def make_crawler(
     scope = plan.scope(spider)
     http = settings.http
     cookies = not scope.everywhere if http.cookies is None else http.cookies
-    fetcher: Fetcher = AiohttpFetcher(
+    fetcher: Fetcher = FastFetcher(
         http,
         concurrency=settings.pace.concurrency,
         per_host=max(settings.pace.per_host, 1),

@@ -10,10 +10,11 @@ from support.hostile_server import Handler
 
 from airless.crawl.fetch import Fetcher
 from airless.crawl.http import AiohttpFetcher
+from airless.crawl.http.fast import FastFetcher
 
 Make = Callable[..., AbstractAsyncContextManager[Fetcher]]
 
-FETCHERS: dict[str, Callable[..., Fetcher]] = {"aiohttp": AiohttpFetcher}
+FETCHERS: dict[str, Callable[..., Fetcher]] = {"aiohttp": AiohttpFetcher, "fast": FastFetcher}
 
 
 @asynccontextmanager

@@ -1,0 +1,172 @@
+"""The fetcher for the common case: no task, no timer and no coroutine of its own a page, one future."""
+
+from __future__ import annotations
+
+import asyncio
+
+from airless.core.clock import Clock
+from airless.crawl.errors import ConnectError, ProtocolError
+from airless.crawl.http.addresses import AddressGuard, system_lookup
+from airless.crawl.http.client import AiohttpFetcher
+from airless.crawl.http.cookies import CookieJar
+from airless.crawl.http.fast.dial import Dialler
+from airless.crawl.http.fast.head import Heads, common
+from airless.crawl.http.fast.names import Names
+from airless.crawl.http.fast.origin import Origin, origin, split
+from airless.crawl.http.fast.pool import Pool
+from airless.crawl.request import Request
+from airless.crawl.response import Response
+from airless.crawl.settings import Http
+
+# RFC 9110 §9.2.2: what may be sent again without knowing whether it arrived.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_ORIGINS = 10_000
+
+
+class FastFetcher:
+    """A Fetcher (airless.crawl.fetch) over HTTP/1.1, for what crawls do nearly always.
+
+    `concurrency` and `per_host` bound the connections, `page_bytes` one decoded body. Connections belong to
+    the event loop of the first fetch; a fetch on another loop opens new ones. URLs go on the wire as they
+    are. A kept connection that the server had closed in the meantime costs an idempotent request nothing: it
+    is sent again on another. What goes through a proxy, and requests that frame themselves, are an
+    AiohttpFetcher's.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        *,
+        concurrency: int,
+        per_host: int,
+        page_bytes: int,
+        guard: AddressGuard,
+        clock: Clock,
+        cookies: CookieJar | None = None,
+    ) -> None:
+        self._http = http
+        self._concurrency = concurrency
+        self._per_host = per_host
+        self._page_bytes = page_bytes
+        self._guard = guard
+        self._clock = clock
+        self._cookies = cookies
+        self._lookup = system_lookup(http.resolve)
+        self._heads = Heads(http)
+        self._origins: dict[str, tuple[Origin, str, bytes]] = {}
+        self._pool: Pool | None = None
+        self._names: Names | None = None
+        self._other: AiohttpFetcher | None = None
+        self._common = http.proxy is None and common(http.headers)
+        if not self._common:
+            # Settings that can't be used are said at once.
+            self._handed_over()
+
+    async def fetch(self, request: Request) -> Response:
+        """The whole answer, whatever its status. Raises FetchError where there is none."""
+        if not self._common or not (request.headers is None or common(request.headers)):
+            return await self._handed_over().fetch(request)
+        pool = self._pool
+        if pool is None or pool.loop is not asyncio.get_running_loop():
+            pool = await self._opened()
+        started_s = self._clock.monotonic()
+        deadline_s = started_s + self._http.timeout_s
+        site, key, head = self._prepared(request)
+        while True:
+            connection = pool.lease(key, deadline_s)
+            if connection is None:
+                connection = await pool.open(site, _what(request), deadline_s)
+            try:
+                await connection.ask(head, request, request.max_bytes or self._page_bytes)
+                answer = connection.answer
+                response = Response(
+                    request.url,
+                    answer.status,
+                    answer.headers(),
+                    answer.body(),
+                    request=request,
+                    wire_bytes=answer.wire_bytes,
+                    address=connection.address,
+                    elapsed_s=self._clock.monotonic() - started_s,
+                )
+                break
+            except (ConnectError, ProtocolError):
+                # Each round takes a stale connection out of the pool; the one that is new decides.
+                if not (connection.stale and request.method in _IDEMPOTENT):
+                    raise
+            finally:
+                pool.give_back(connection)
+        if self._cookies is not None:
+            set_cookie = response.headers.get_all("set-cookie")
+            if set_cookie:
+                self._cookies.store(request.url, set_cookie, self._clock.now())
+        return response
+
+    async def aclose(self) -> None:
+        """Close every connection. A later fetch opens the fetcher again."""
+        other, self._other = self._other, None
+        if other is not None:
+            await other.aclose()
+        await self._closed()
+
+    def _prepared(self, request: Request) -> tuple[Origin, str, bytes]:
+        """Where a request goes, the key of its connections, and its head. Raises ProtocolError."""
+        prefix, target = split(request.url)
+        site, key, rest = self._origins.get(prefix) or self._read(prefix, request)
+        if not (target.isascii() and target.isprintable() and " " not in target):
+            raise ProtocolError(f"{_what(request)}: not a URL in the URL standard's serialisation")
+        cookie = None if self._cookies is None else self._cookies.header(request.url, self._clock.now())
+        if request.method == "GET" and cookie is None and request.headers is None and request.body is None:
+            return site, key, b"GET %b%b" % (target.encode(), rest)
+        return site, key, self._heads.special(request, site, target, cookie, _what(request))
+
+    async def _opened(self) -> Pool:
+        await self._closed()
+        self._names = Names(self._lookup)
+        self._pool = Pool(
+            Dialler(self._names, self._guard, self._http.connect_timeout_s),
+            self._clock,
+            concurrency=self._concurrency,
+            per_host=self._per_host,
+            timeout_s=self._http.timeout_s,
+        )
+        return self._pool
+
+    async def _closed(self) -> None:
+        pool, names = self._pool, self._names
+        self._pool = self._names = None
+        if pool is None or names is None:
+            return
+        if pool.loop is asyncio.get_running_loop():
+            await names.aclose()
+            await pool.aclose()
+        elif pool.loop.is_closed():
+            pool.forsake()
+        else:
+            pool.loop.call_soon_threadsafe(pool.abandon)
+
+    def _read(self, prefix: str, request: Request) -> tuple[Origin, str, bytes]:
+        what = _what(request)
+        site = origin(prefix, what)
+        if len(self._origins) >= _ORIGINS:
+            self._origins.clear()
+        known = self._origins[prefix] = site, site.key, self._heads.rest(site, what)
+        return known
+
+    def _handed_over(self) -> AiohttpFetcher:
+        if self._other is None:
+            self._other = AiohttpFetcher(
+                self._http,
+                concurrency=self._concurrency,
+                per_host=self._per_host,
+                page_bytes=self._page_bytes,
+                guard=self._guard,
+                clock=self._clock,
+                cookies=self._cookies,
+            )
+        return self._other
+
+
+def _what(request: Request) -> str:
+    """The page's name in errors."""
+    return f"{request.method} {request.url}"
