@@ -1,4 +1,7 @@
-from typing import SupportsIndex, final
+from collections.abc import Mapping
+from typing import SupportsIndex, TypeVar, final
+
+_Site = TypeVar("_Site")
 
 @final
 class Page:
@@ -28,13 +31,23 @@ class Page:
     def hrefs(self) -> list[str]:
         """The references as they are written, in the page's order."""
     def new_urls(
-        self, base_url: str, spellings: Spellings, /, *, sort_query: bool
-    ) -> tuple[list[str], list[str]]:
+        self,
+        base_url: str,
+        spellings: Spellings,
+        sites: Mapping[str, _Site | None],
+        seen: Seen,
+        /,
+        sort_query: bool,
+        twist: int,
+    ) -> tuple[list[tuple[str, int, _Site]], list[str], bytes]:
         """What the page's references come to that was not offered to `spellings` before.
 
-        First the canonical URLs, each once; with `sort_query` two that differ in the order of their query's
-        pairs count as one. Then the odd references, as they are written, that need the URL library. What is no
-        http(s) URL is dropped. `base_url` is canonical. Raises ValueError where it isn't http(s).
+        First the canonical URLs, each once, with their fingerprints as of a GET and what `sites` gives for
+        what stands before their path; with `sort_query` two that differ in the order of their query's pairs
+        count as one. Then the odd references, as they are written, that need the URL library. What is no
+        http(s) URL is dropped. Where `sites` gives None the URL's fingerprint, with the bits of `twist` turned
+        over, is added to `seen`, unless that holds it either way: the marks added come last, packed.
+        `base_url` is canonical. Raises ValueError where it isn't http(s), and what `sites` raises.
         """
 
 @final
@@ -70,11 +83,6 @@ class Seen:
         """
     def pack(self) -> bytes:
         """All of them, eight bytes each, little-endian, in no order."""
-    def add_urls(self, urls: list[str], /, sort_query: bool) -> list[tuple[str, int]]:
-        """The canonical URLs that were not there before, with their fingerprints as of a GET.
-
-        Raises ValueError for a query of more than 64 pairs if it is to be sorted.
-        """
     @property
     def nbytes(self) -> int:
         """Bytes of its tables."""
@@ -82,8 +90,9 @@ class Seen:
 def scan(
     body: bytes, /, *, frames: bool = False, images: bool = False, next: bool = True, refresh: bool = True
 ) -> Page | None:
-    """What a page in valid UTF-8 without a byte order mark holds; None where only the DOM can tell.
+    """What a page in UTF-8 without a byte order mark holds; None where only the DOM can tell.
 
+    What is no UTF-8 reads as U+FFFD, as in the page's text.
     The keywords are those of `airless.crawl.settings.Links`. Source: HTML standard §13.2.5.
     """
 

@@ -31,17 +31,19 @@ async def run_callback(spider: Spider, response: Response, take: Callable[[Any],
     """
     name = response.request.callback or DEFAULT
     made = _method(spider, name)(response)
-    where = f"{type(spider).__name__}.{name}"
     if isasyncgen(made):
         # The common case, without a generator around it.
         try:
             async for each in made:
-                if each is not None:
-                    take(_checked(each, where))
-        finally:
+                if type(each) is dict or _is_result(each):
+                    take(each)
+                elif each is not None:
+                    raise _no_result(each, _where(spider, name))
+        except BaseException:
             await made.aclose()
+            raise
     else:
-        async with aclosing(_results(made, where)) as results:
+        async with aclosing(_results(made, _where(spider, name))) as results:
             async for result in results:
                 take(result)
     if spider.rules and response.is_html and _rules_go_on(spider, response):
@@ -51,12 +53,16 @@ async def run_callback(spider: Spider, response: Response, take: Callable[[Any],
 
 async def run_start(spider: Spider) -> AsyncGenerator[Request | Follow, None]:
     """What a spider starts with. Raises TypeError for anything but Requests and Follows."""
-    where = f"{type(spider).__name__}.start"
+    where = _where(spider, "start")
     async with aclosing(_results(spider.start(), where)) as results:
         async for result in results:
             if not isinstance(result, (Request, Follow)):
                 raise TypeError(f"{where} gave a {type(result).__name__}: Requests and Follows start a crawl")
             yield result
+
+
+def _where(spider: Spider, name: str) -> str:
+    return f"{type(spider).__name__}.{name}"
 
 
 def _method(spider: Spider, name: str) -> Callable[[Response], Any]:

@@ -56,6 +56,14 @@ def to_utf8(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
     return text_of(body, name).encode(), name
 
 
+def for_scan(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
+    """The page as the scanner takes it: `to_utf8`, but what is declared as UTF-8 may hold what isn't."""
+    name = detect(body, content_type)
+    if name == "utf-8":
+        return body.removeprefix(_UTF8_BOM), name
+    return to_utf8(body, content_type)
+
+
 def _is_utf8(body: bytes) -> bool:
     if body.isascii():
         return True

@@ -39,9 +39,11 @@ class Commits:
         self._clock = clock
         self._committed = committed
         self._change = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._under_way = False
-        self.visits = 0
+        self._visits = 0
+        self._item_bytes = 0
 
     @property
     def pending(self) -> bool:
@@ -52,8 +54,16 @@ class Commits:
     def _waiting(self) -> bool:
         return bool(self._shards.strays) or self._shards.dirty
 
+    def visited(self, item_bytes: int) -> None:
+        """A visit was applied; it gave so many bytes of items."""
+        self._visits += 1
+        self._item_bytes += item_bytes
+        # Nobody is woken for a visit that can wait for the others of its group.
+        if self._timer is None or self._visits >= VISITS or self._item_bytes >= ITEM_BYTES:
+            self._change.set()
+
     def changed(self) -> None:
-        """Something was applied, or a worker waits."""
+        """Something else was applied, or a worker waits."""
         self._change.set()
 
     def close(self) -> None:
@@ -72,21 +82,22 @@ class Commits:
             if not self._waiting:
                 continue
             due = loop.time() + INTERVAL_S
-            while not self._wanted() and (left := due - loop.time()) > 0:
-                try:
-                    async with asyncio.timeout(left):
-                        await self._change.wait()
-                except TimeoutError:
-                    break
-                self._change.clear()
-                if self._closing:
-                    return
+            self._timer = loop.call_at(due, self._change.set)
+            try:
+                while not self._wanted() and loop.time() < due:
+                    await self._change.wait()
+                    self._change.clear()
+                    if self._closing:
+                        return
+            finally:
+                self._timer.cancel()
+                self._timer = None
             await self.commit()
 
     async def commit(self) -> None:
         """Make everything that was applied until now durable."""
         self._under_way = True
-        self.visits = 0
+        self._visits = self._item_bytes = 0
         for shard in self._shards:
             await shard.merge(self._engine)
         commit, changed = self._collect()
@@ -101,9 +112,7 @@ class Commits:
     def _wanted(self) -> bool:
         if self._workers.idle and not self._schedule.size:
             return True
-        if self.visits >= VISITS:
-            return True
-        return sum(shard.item_bytes for shard in self._shards) >= ITEM_BYTES
+        return self._visits >= VISITS or self._item_bytes >= ITEM_BYTES
 
     def _collect(self) -> tuple[Commit, list[Shard]]:
         changed = [shard for shard in self._shards if shard.dirty]

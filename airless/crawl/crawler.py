@@ -144,7 +144,9 @@ class Crawler:
 
     async def _turn(self, queue: HostQueue, entry: Entry) -> None:
         request = entry.request
-        outcome = await self._gate.check(queue, request.url)
+        outcome = None
+        if not self._gate.passes(queue, request.url):
+            outcome = await self._gate.check(queue, request.url)
         if outcome is None:
             outcome = await self._visitor.visit(request, last_try=queue.pace.unreachable)
         queue.pace.finished(
@@ -208,19 +210,20 @@ class Crawler:
             counts.retries += 1
             assert outcome.next is not None  # noqa: S101 - the visitor's promise
             shard.send_later(outcome.next, self._clock.now() + outcome.delay_s)
+        item_bytes = 0
         for line in outcome.items:
             shard.add_item(line)
+            item_bytes += len(line)
         for found in outcome.found:
             if isinstance(found, Follow):
                 self._discovery.follow(shard, request, found)
             else:
                 self._discovery.request(shard, request, found)
-        if outcome.kind != "retry":
+        if self._shards.levels is not None and outcome.kind != "retry":
             self._shards.left(shard, request)
         shard.touched.add(queue.host)
         shard.end(entry.held, entry.position)
-        self._commits.visits += 1
-        self._commits.changed()
+        self._commits.visited(item_bytes)
         self._intake.used()
 
     def _opened(self, queue: HostQueue) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 from airless.crawl.request import Follow, Request
 from airless.crawl.scan import PageFollow, spellings
@@ -13,7 +12,8 @@ from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
 from airless.crawl.shard import Layout, Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
-from airless.crawl.urls import canonical, dedup_key, fingerprint, split_origin, trap
+from airless.crawl.sites import Site, Sites, host_key
+from airless.crawl.urls import canonical, dedup_key, fingerprint, trap
 
 logger = logging.getLogger("airless.crawl")
 
@@ -49,6 +49,7 @@ class Discovery:
         self._traps = settings.traps
         self._max_depth = settings.limits.depth
         self._scope = scope
+        self._sites = Sites(scope)
         self._layout = layout
         self._owned = owned
         self._entered = entered
@@ -61,14 +62,31 @@ class Discovery:
     def follow(self, shard: Shard, parent: Request, follow: Follow) -> None:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         depth = _depth_below(parent)
+        urls: Iterable[str]
         if self._spellings is not None and isinstance(follow, PageFollow):
-            allows = self._scope.allows
-            for url in follow.new_urls(self._spellings, sort_query=self._dedup.sort_query):
-                if allows(url):
-                    self._found(shard, parent, follow.request(url), depth)
-                else:
-                    self._refused(shard, self._mark(url), "offsite")
-            return
+            fresh, urls, refused = follow.new_urls(
+                self._spellings,
+                self._sites,
+                shard.seen,
+                sort_query=self._dedup.sort_query,
+                twist=_REFUSED,
+            )
+            if refused:
+                number = shard.note_seen(refused)
+                shard.counts.discovered += number
+                shard.counts.skip("offsite", number)
+            for url, mark, site in fresh:
+                self._link(shard, parent, follow, url, mark, site, depth)
+        else:
+            urls = self._canonical(shard, follow)
+        for url in urls:
+            link_site = self._sites.of(url)
+            if link_site is None:
+                self._refused(shard, self._mark(url), "offsite")
+            else:
+                self._link(shard, parent, follow, url, self._mark(url), link_site, depth)
+
+    def _canonical(self, shard: Shard, follow: Follow) -> Iterable[str]:
         for url in follow.urls:
             if self._known(url):
                 continue
@@ -76,7 +94,25 @@ class Discovery:
             if address is None:
                 self._invalid(shard)
             else:
-                self._found(shard, parent, follow.request(address), depth)
+                yield address
+
+    def _link(
+        self, shard: Shard, parent: Request, follow: Follow, url: str, mark: int, site: Site, depth: int
+    ) -> None:
+        """Take one link, in scope, that was not offered lately."""
+        reason = trap(url, depth, self._traps)
+        if reason is not None:
+            self._refused(shard, mark, reason)
+            return
+        request = follow.request(url)
+        request.depth = depth
+        request.referrer = parent.url
+        index = self._layout.shard_at(site.hash, mark)
+        owner = shard if index == shard.index else self._owned(index)
+        if owner is None:
+            shard.send_foreign(index, request)
+        else:
+            self._admit(owner, request, mark)
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
         """Offer one request that a callback yielded for the page of `parent`."""
@@ -85,12 +121,14 @@ class Discovery:
             self._invalid(shard)
             return
         request.url = url
-        self._found(shard, parent, request, _depth_below(parent))
-
-    def _found(self, shard: Shard, parent: Request, request: Request, depth: int) -> None:
-        request.depth = depth
+        request.depth = _depth_below(parent)
         request.referrer = parent.url
-        self._route(shard, request)
+        mark = self._fingerprint(request)
+        reason = None if request.dont_filter else self._refuse(request)
+        if reason is None:
+            self._place(shard, request, mark)
+        else:
+            self._refused(shard, mark, reason)
 
     def redirect(self, shard: Shard, parent: Request, hop: Request) -> None:
         """Offer the next hop of a redirect; it keeps the depth and the referrer of the first.
@@ -129,14 +167,6 @@ class Discovery:
 
     def shard_of(self, request: Request) -> int:
         return self._layout.shard_of(host_key(request.url), self._fingerprint(request))
-
-    def _route(self, shard: Shard, request: Request) -> None:
-        mark = self._fingerprint(request)
-        reason = None if request.dont_filter else self._refuse(request)
-        if reason is not None:
-            self._skip(shard, request, mark, _REFUSED, reason)
-            return
-        self._place(shard, request, mark)
 
     def _place(self, shard: Shard, request: Request, mark: int) -> None:
         index = self._layout.shard_of(host_key(request.url), mark)
@@ -209,13 +239,3 @@ class Discovery:
 def _depth_below(parent: Request) -> int:
     """Links are one deeper than their page; what a sitemap lists stands beside the seeds."""
     return parent.depth if parent.callback in SITEMAP_CALLBACKS else parent.depth + 1
-
-
-@lru_cache(maxsize=65_536)
-def _key(scheme: str, host: str, port: int) -> str:
-    return host if (scheme, port) in {("http", 80), ("https", 443)} else f"{host}:{port}"
-
-
-def host_key(url: str) -> str:
-    """What a pace and a shard belong to: the host, with its port where that is not the scheme's own."""
-    return _key(*split_origin(url))

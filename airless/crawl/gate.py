@@ -40,6 +40,20 @@ class Gate:
         """A new host is asked for its robots.txt before anything else."""
         return self._robots is not None
 
+    def passes(self, queue: HostQueue, url: str) -> bool:
+        """Whether it is known at once that the URL may be fetched; else `check` says what becomes of it."""
+        if queue.spent or queue.probing:
+            return False
+        if self._robots is None:
+            return True
+        robots = self._robots.known(origin(url))
+        return (
+            robots is not None
+            and not robots.unreachable
+            and (robots.rules.crawl_delay_s or 0.0) <= queue.crawl_delay_s
+            and robots.rules.allows(target_of(url))
+        )
+
     async def check(self, queue: HostQueue, url: str) -> Outcome | None:
         """None lets the URL pass; else it is skipped, or has to wait until its host is no longer blocked."""
         if queue.spent:

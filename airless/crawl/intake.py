@@ -14,7 +14,7 @@ from airless.core.errors import MessageError
 from airless.core.message import Message
 from airless.core.ports import Delivery, Settlement
 from airless.crawl.budget import Budget
-from airless.crawl.discovery import Discovery, host_key
+from airless.crawl.discovery import Discovery
 from airless.crawl.held import Entry, Held
 from airless.crawl.inbox import Inbox
 from airless.crawl.packing import unpack
@@ -22,6 +22,7 @@ from airless.crawl.request import Request
 from airless.crawl.schedule import Schedule
 from airless.crawl.shard import ADMIT
 from airless.crawl.shards import Shards
+from airless.crawl.sites import host_key
 from airless.crawl.urls import canonical
 from airless.crawl.workers import Workers
 

@@ -34,6 +34,8 @@ def backoff_s(attempt: int, retry: Retry, rng: random.Random) -> float:
 class HostPace:
     """One host's pace. Ask `ready_at`, then tell `started` and, for each start, `finished`.
 
+    `in_flight` is how many requests were started and have not finished.
+
     The limit of requests at once grows by one a round of successes up to `per_host` and halves on overload
     (429, 503, time-outs, connection faults, server errors in a row), which also makes the host wait; it falls
     by one when latency rises well over what it was. With `adaptive` off the limit stays and only the waiting
@@ -49,14 +51,15 @@ class HostPace:
         "_fast_s",
         "_faults",
         "_hold_until",
-        "_in_flight",
         "_limit",
         "_next_start",
         "_overloaded_at",
+        "_paced",
         "_rng",
         "_settings",
         "_shards",
         "_slow_s",
+        "in_flight",
     )
 
     def __init__(self, settings: Pace, rng: random.Random) -> None:
@@ -66,7 +69,8 @@ class HostPace:
         self._ceiling = max(1, settings.per_host)
         self._limit = float(self._ceiling)
         self._crawl_delay_s = 0.0
-        self._in_flight = 0
+        self._paced = bool(settings.delay_s)
+        self.in_flight = 0
         self._next_start = 0.0
         self._hold_until = 0.0
         self._backoffs = 0
@@ -76,10 +80,6 @@ class HostPace:
         self._eased_at = -math.inf
         self._fast_s: float | None = None
         self._slow_s = 0.0
-
-    @property
-    def in_flight(self) -> int:
-        return self._in_flight
 
     @property
     def limit(self) -> int:
@@ -100,11 +100,14 @@ class HostPace:
     def set_crawl_delay(self, seconds: float | None) -> None:
         """Obey a Crawl-delay, up to the settings' cap, and start one request at a time. None or 0 ends it."""
         self._crawl_delay_s = min(max(0.0, seconds or 0.0), self._settings.max_crawl_delay_s)
+        self._paced = bool(self._settings.delay_s or self._crawl_delay_s)
 
     def ready_at(self, now: float) -> float:
         """When a request may start: `now` or later; inf until one of those in flight has finished."""
-        if self._in_flight >= self.limit:
+        if self.in_flight >= self.limit:
             return math.inf
+        if self._next_start <= now >= self._hold_until:
+            return now
         # A wall clock that is set back must not hold a host for longer than the delays themselves.
         next_start = min(self._next_start, now + self._gap_s(1.0))
         hold_until = min(self._hold_until, now + MAX_RETRY_AFTER_S)
@@ -112,8 +115,9 @@ class HostPace:
 
     def started(self, now: float) -> None:
         """A request goes out at `now`."""
-        self._in_flight += 1
-        self._next_start = now + self._gap_s(self._rng.uniform(-1.0, 1.0))
+        self.in_flight += 1
+        if self._paced:
+            self._next_start = now + self._gap_s(self._rng.uniform(-1.0, 1.0))
 
     def finished(
         self,
@@ -129,9 +133,11 @@ class HostPace:
         `latency_s` is the time since its start. Of requests that were in flight together when the host broke
         down, only the first counts as a breakdown; the others started before it could be known.
         """
-        self._in_flight = max(0, self._in_flight - 1)
+        self.in_flight = max(0, self.in_flight - 1)
         early = now - latency_s < self._overloaded_at <= now
-        if isinstance(error, ConnectError | FetchTimeout):
+        if error is None and status is not None and status < 400 and retry_after_s is None:
+            self._succeeded(now, latency_s, early)
+        elif isinstance(error, ConnectError | FetchTimeout):
             self._faults += 1
             self._overloaded(now, early)
         elif status in (429, 503):

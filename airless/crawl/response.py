@@ -177,7 +177,7 @@ class Response:
         if self._page is not None:
             return None
         if self._scanned is None:
-            body, self._encoding = charset.to_utf8(self.body, self.headers.get("content-type"))
+            body, self._encoding = charset.for_scan(self.body, self.headers.get("content-type"))
             self._scanned = scan(body, self.link_options) or False
         return self._scanned or None
 

@@ -1,30 +1,22 @@
 """A page's links and title in one pass over its bytes, without a tree, where the compiled scanner is installed.
 
-`airless._speed` is an optional part of the package, and the tree gives the same answers: it takes over where the
-scanner isn't there, is turned off (``AIRLESS_PURE=1``), or declines a page on which only a tree can decide.
+The tree gives the same answers, and takes over where the scanner isn't there or declines a page on which only
+a tree can decide.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from airless.crawl.compiled import speed
 from airless.crawl.request import Follow
 from airless.crawl.seen import SeenSet
 from airless.crawl.settings import Links
+from airless.crawl.sites import Site, Sites
 from airless.crawl.urls import join, parsed, resolve
 
 if TYPE_CHECKING:
     from airless._speed import Page, Seen, Spellings
-
-try:
-    from airless._speed import Seen as _Seen
-    from airless._speed import Spellings as _Spellings
-    from airless._speed import scan as _scan
-except ImportError:
-    compiled = False
-else:
-    compiled = not os.environ.get("AIRLESS_PURE")
 
 # Of the spellings met last; beyond them a link costs what it costs without the scanner.
 _SPELLINGS = 1 << 18
@@ -32,21 +24,21 @@ _SPELLINGS = 1 << 18
 
 def scan(body: bytes, options: Links) -> Page | None:
     """What one pass over a page in UTF-8 finds; None where the tree must be asked."""
-    if not compiled or options.obey_nofollow:
+    if speed is None or options.obey_nofollow:
         return None
-    return _scan(
+    return speed.scan(  # type: ignore[no-any-return]
         body, frames=options.frames, images=options.images, next=options.next, refresh=options.refresh
     )
 
 
 def spellings() -> Spellings | None:
     """A memory of the links that were offered lately; None without the scanner."""
-    return _Spellings(_SPELLINGS) if compiled else None
+    return speed.Spellings(_SPELLINGS) if speed is not None else None
 
 
 def seen_set() -> Seen | SeenSet:
     """An empty set of fingerprints: the compiled one, or the one in Python that takes less memory and more time."""
-    return _Seen() if compiled else SeenSet()
+    return speed.Seen() if speed is not None else SeenSet()
 
 
 class PageFollow(Follow):
@@ -75,9 +67,16 @@ class PageFollow(Follow):
     def urls(self, urls: list[str]) -> None:
         self._urls = urls or None
 
-    def new_urls(self, spellings: Spellings, *, sort_query: bool) -> list[str]:
-        """Those that were not offered to `spellings` before; some may have been, under other spellings."""
-        new, odd = self._page.new_urls(self._base, spellings, sort_query=sort_query)
+    def new_urls(
+        self, spellings: Spellings, sites: Sites, seen: Seen | SeenSet, *, sort_query: bool, twist: int
+    ) -> tuple[list[tuple[str, int, Site]], list[str], bytes]:
+        """What was not offered to `spellings` before: URLs in scope, odd ones, and marks of those out of scope.
+
+        The first come with their fingerprint and their site. The second are canonical, in scope or not. Of
+        the third only those are given that `seen` held neither as they are nor with the bits of `twist`
+        turned over; it holds the latter now, and they are what is given, packed.
+        """
+        fresh, odd, refused = self._page.new_urls(self._base, spellings, sites, seen, sort_query, twist)  # type: ignore[arg-type]
         if odd:
-            new += [url for reference in odd if (url := join(self._base, reference)) is not None]
-        return new
+            odd = [url for reference in odd if (url := join(self._base, reference)) is not None]
+        return fresh, odd, refused

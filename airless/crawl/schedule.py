@@ -86,7 +86,8 @@ class HostQueue:
         under_way = self.pace.in_flight
         if under_way and (self.probing or self.pages + under_way >= self.cap):
             return math.inf
-        return max(self.blocked_until, self.pace.ready_at(now))
+        at = self.pace.ready_at(now)
+        return at if at > self.blocked_until else self.blocked_until
 
     def take_all(self) -> list[Entry]:
         """Everything that waits here, taken out."""

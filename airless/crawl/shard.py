@@ -8,7 +8,7 @@ changes only together with the items written, the requests published and the mes
 from __future__ import annotations
 
 import base64
-import zlib
+from array import array
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from airless.crawl.packing import in_batches, pack
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints, unpack_fingerprints
+from airless.crawl.sites import host_hash
 
 BATCH_REQUESTS = 200
 ADMIT = "admit"
@@ -72,7 +73,11 @@ class Layout:
 
     def shard_of(self, host: str, fingerprint: int) -> int:
         """A hash of the host, moved on by the URL's own where a host is spread."""
-        return (zlib.crc32(host.encode()) + fingerprint % self.spread) % self.shards
+        return self.shard_at(host_hash(host), fingerprint)
+
+    def shard_at(self, host_hash: int, fingerprint: int) -> int:
+        """`shard_of` for a host whose hash is known."""
+        return (host_hash + fingerprint % self.spread) % self.shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +116,13 @@ class Shard:
         self.dirty = False
         self._seq = 0
         self._segment_number = 0
-        self._delta: list[int] = []
+        self._delta = array("Q")
         self._segments: list[tuple[str, int]] = []
         self._progress: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Held] = {}
         self._recent: deque[str] = deque(maxlen=_REMEMBERED_IDS)
         self._merged: _Merged | None = None
         self._items: list[bytes] = []
-        self._item_bytes = 0
         self._out: list[Request] = []
         self._later: dict[int, list[Request]] = {}
         self._foreign: dict[int, list[Request]] = {}
@@ -142,7 +146,7 @@ class Shard:
             shard._segments = [(name, level) for name, level in doc["segments"]]
             shard._progress = progress_of(doc)
             shard._recent.extend(doc["recent"])
-            shard._delta = list(unpack_fingerprints(base64.b64decode(doc["delta"])))
+            shard._delta = unpack_fingerprints(base64.b64decode(doc["delta"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(error) from error
         for name, _ in shard._segments:
@@ -209,9 +213,15 @@ class Shard:
             return True
         return False
 
+    def note_seen(self, packed: bytes) -> int:
+        """Take down fingerprints, packed, that were added to `seen` already; how many they are."""
+        marks = unpack_fingerprints(packed)
+        self._delta.extend(marks)
+        self.dirty = True
+        return len(marks)
+
     def add_item(self, line: bytes) -> None:
         self._items.append(line)
-        self._item_bytes += len(line)
         self.counts.items += 1
         self.dirty = True
 
@@ -233,11 +243,6 @@ class Shard:
     @property
     def held_messages(self) -> list[Held]:
         return list(self._open.values())
-
-    @property
-    def item_bytes(self) -> int:
-        """What waits to be written, in bytes."""
-        return self._item_bytes
 
     async def merge(self, engine: Engine) -> None:
         """Merge a full tier of seen segments into one; the next write replaces them."""
@@ -269,12 +274,12 @@ class Shard:
         if self._items:
             name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}"
             put[name] = b"".join(self._items)
-            self._items, self._item_bytes = [], 0
+            self._items = []
         if len(self._delta) >= _DELTA_LIMIT:
             name = self._next_segment()
             put[name] = pack_fingerprints(self._delta)
             self._segments.append((name, 0))
-            self._delta = []
+            self._delta = array("Q")
         publish = list(self._messages())
         settle, self._settle = list(self._settle.values()), {}
         state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from url import URL, URLError
 
 from airless.core.errors import ConfigError
+from airless.crawl.compiled import speed
 from airless.crawl.settings import Dedup, Traps
 
 _HTTP = ("http://", "https://")
@@ -180,6 +181,8 @@ def fingerprint(key: str, method: str = "GET", body: bytes | None = None) -> int
         if method != "GET" or body:
             # Neither a canonical URL nor a method can hold a newline, so no two requests make the same bytes.
             hashed = b"%s\n%s\n%s" % (hashed, method.encode(), body or b"")
+    if speed is not None:
+        return speed.fingerprint(hashed)  # type: ignore[no-any-return]
     return int.from_bytes(blake2b(hashed, digest_size=8).digest(), "big")
 
 

@@ -158,118 +158,188 @@ static PyObject *page_hrefs(PageObject *self, PyObject *ignored)
 
 /* ---- new URLs ---------------------------------------------------------------------------------------- */
 
+/* How much of the base decides what a reference comes to: as little as is safe, so that a spelling that stands
+ * on every page of a site is resolved once. */
+enum { NOTHING, AUTHORITY, DIRECTORY, ALL };
+
 typedef struct {
     Base base;
+    uint64_t seeds[4]; /* of the spellings' hashes, by what of the base decides */
     HashMemory *memory;
+    SeenHashes *seen;
+    uint64_t twist;
     PyObject *entities;
+    PyObject *sites;
     PyObject *fresh;
     PyObject *odd;
     bool sort_query;
     uint8_t *decoded;
     uint8_t *url;
     uint8_t *key;
+    uint64_t *refused;
+    Py_ssize_t refusals;
 } Offer;
 
-/* How much of the base decides what an odd reference comes to: as little as is safe, so that one that stands
- * on every page of a site is handed out once. */
-static size_t deciding(const Base *base, const uint8_t *reference, size_t length)
+static int deciding(const uint8_t *reference, size_t length)
 {
     while (length && *reference <= ' ') {
         reference++;
         length--;
     }
-    if (length && *reference == '/')
-        return base->authority;
+    if (length == 0 || *reference == '?' || *reference == '#' || *reference == '&')
+        return ALL; /* a character reference may stand for any of them */
+    if (*reference == '/')
+        return AUTHORITY;
     if ((length > 7 && !memcmp(reference, "http://", 7)) || (length > 8 && !memcmp(reference, "https://", 8)))
-        return 0;
-    return length && *reference != '?' && *reference != '#' ? base->directory : base->size;
+        return NOTHING;
+    return DIRECTORY;
 }
 
-static bool offer_odd(Offer *offer, const uint8_t *reference, size_t length)
+static bool begin_offer(Offer *offer, const char *base, Py_ssize_t size)
 {
-    const Base *base = &offer->base;
-    uint64_t seed = hash_bytes(base->text, deciding(base, reference, length), ~offer->memory->seed);
-    int added = memory_add(offer->memory, hash_bytes(reference, length, seed));
+    if (!parse_base(&offer->base, (const uint8_t *)base, (size_t)size)) {
+        PyErr_Format(PyExc_ValueError, "%.200s is no canonical http(s) URL", base);
+        return false;
+    }
+    const Base *parsed = &offer->base;
+    uint64_t seed = offer->memory->seed;
+    offer->seeds[NOTHING] = seed;
+    offer->seeds[AUTHORITY] = hash_bytes(parsed->text, parsed->authority, ~seed);
+    offer->seeds[DIRECTORY] = hash_bytes(parsed->text, parsed->directory, ~seed);
+    offer->seeds[ALL] = ~hash_bytes(parsed->text, parsed->size, ~seed);
+    return true;
+}
+
+/* A URL that is new: refused at once where it has no site, else one more of the fresh. */
+static bool offer_url(Offer *offer, size_t size, const uint8_t *key, size_t key_size)
+{
+    const char *url = (const char *)offer->url;
+    const char *path = memchr(url + 8, '/', size - 8);
+    PyObject *origin = PyUnicode_DecodeASCII(url, path - url, NULL);
+    PyObject *site = origin == NULL ? NULL : PyObject_GetItem(offer->sites, origin);
+    Py_XDECREF(origin);
+    if (site == NULL)
+        return false;
+    uint64_t mark = blake2b_64(key, key_size);
+    if (site != Py_None) {
+        PyObject *text = PyUnicode_DecodeASCII(url, (Py_ssize_t)size, NULL);
+        bool fine = text != NULL
+                    && append_new(offer->fresh, Py_BuildValue("(NKO)", text, (unsigned long long)mark, site));
+        Py_DECREF(site);
+        return fine;
+    }
+    Py_DECREF(site);
+    if (seen_has(offer->seen, mark))
+        return true;
+    int added = seen_add(offer->seen, mark ^ offer->twist);
     if (added < 0) {
         PyErr_NoMemory();
         return false;
     }
-    if (!added)
-        return true;
+    if (added)
+        offer->refused[offer->refusals++] = mark ^ offer->twist;
+    return true;
+}
+
+static bool offer_odd(Offer *offer, const uint8_t *reference, size_t length)
+{
     return append_new(offer->odd, PyUnicode_DecodeUTF8((const char *)reference, (Py_ssize_t)length, "replace"));
 }
 
 static bool offer_reference(Offer *offer, const uint8_t *reference, size_t length)
 {
-    if (!is_literal(reference, length)) {
+    uint64_t spelling = hash_bytes(reference, length, offer->seeds[deciding(reference, length)]);
+    int added = memory_add(offer->memory, spelling);
+    if (added == 0)
+        return true;
+    if (added > 0 && !is_literal(reference, length)) {
         Py_ssize_t size = decode_text(reference, length, true, offer->entities, offer->decoded);
         if (size < 0)
             return false;
         reference = offer->decoded;
         length = (size_t)size;
     }
-    size_t size;
-    Resolution resolution = resolve(&offer->base, reference, length, offer->url, &size);
-    if (resolution == DROPPED)
-        return true;
+    size_t size = 0;
+    Resolution resolution = added < 0 ? DROPPED : resolve(&offer->base, reference, length, offer->url, &size);
     if (resolution == ODD)
         return offer_odd(offer, reference, length);
     const uint8_t *key = offer->url;
-    if (offer->sort_query && memchr(key, '&', size) != NULL) {
-        if (!sorted_query(key, size, offer->key))
-            return offer_odd(offer, reference, length);
-        key = offer->key;
+    if (resolution == RESOLVED) {
+        if (offer->sort_query && memchr(key, '&', size) != NULL) {
+            if (!sorted_query(key, size, offer->key))
+                return offer_odd(offer, reference, length);
+            key = offer->key;
+        }
+        uint64_t hash = hash_bytes(key, size, offer->memory->seed);
+        /* A canonical URL is its own key, which was met this very moment. */
+        added = hash == spelling ? 1 : memory_add(offer->memory, hash);
     }
-    int added = memory_add(offer->memory, hash_bytes(key, size, offer->memory->seed));
     if (added < 0) {
         PyErr_NoMemory();
         return false;
     }
-    return !added || append_new(offer->fresh, PyUnicode_DecodeASCII((const char *)offer->url, (Py_ssize_t)size, NULL));
+    return resolution == DROPPED || !added || offer_url(offer, size, key, size);
+}
+
+static PyObject *little_endian(const uint64_t *numbers, Py_ssize_t count)
+{
+    PyObject *packed = PyBytes_FromStringAndSize(NULL, count * 8);
+    if (packed == NULL)
+        return NULL;
+    uint8_t *out = (uint8_t *)PyBytes_AsString(packed);
+    for (Py_ssize_t i = 0; i < count; i++)
+        for (int byte = 0; byte < 8; byte++)
+            *out++ = (uint8_t)(numbers[i] >> 8 * byte);
+    return packed;
 }
 
 static PyObject *page_new_urls(PageObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"", "", "sort_query", NULL};
+    static char *names[] = {"", "", "", "", "sort_query", "twist", NULL};
     const char *base;
     Py_ssize_t base_size;
-    PyObject *spellings;
-    int sort_query = -1;
+    PyObject *spellings, *sites, *seen;
+    int sort_query;
+    unsigned long long twist;
     ModuleState *state = state_of(self);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#O!|$p:new_urls", names, &base, &base_size,
-                                     (PyTypeObject *)state->spellings_type, &spellings, &sort_query))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#O!OO!pK:new_urls", names, &base, &base_size,
+                                     (PyTypeObject *)state->spellings_type, &spellings, &sites,
+                                     (PyTypeObject *)state->seen_type, &seen, &sort_query, &twist))
         return NULL;
-    if (sort_query < 0) {
-        PyErr_SetString(PyExc_TypeError, "new_urls() misses the keyword argument 'sort_query'");
-        return NULL;
-    }
     Offer offer = {.memory = &((SpellingsObject *)spellings)->memory,
+                   .seen = &((SeenObject *)seen)->seen,
+                   .twist = twist,
                    .entities = state->entities,
+                   .sites = sites,
                    .sort_query = sort_query};
-    if (!parse_base(&offer.base, (const uint8_t *)base, (size_t)base_size)) {
-        PyErr_Format(PyExc_ValueError, "%.200s is no canonical http(s) URL", base);
+    if (!begin_offer(&offer, base, base_size))
         return NULL;
-    }
+    uint32_t links = self->found.links.count;
+    size_t refused_room = links * sizeof(uint64_t);
     size_t decoded_room = DECODED_ROOM(self->found.longest);
     size_t url_room = RESOLVED_ROOM(&offer.base, decoded_room);
-    uint8_t on_stack[STACK_ROOM];
-    uint8_t *room = on_stack;
-    if (decoded_room + 2 * url_room > STACK_ROOM && (room = PyMem_Malloc(decoded_room + 2 * url_room)) == NULL)
+    size_t whole = refused_room + decoded_room + 2 * url_room;
+    uint64_t on_stack[STACK_ROOM / sizeof(uint64_t)];
+    uint8_t *room = (uint8_t *)on_stack;
+    if (whole > STACK_ROOM && (room = PyMem_Malloc(whole)) == NULL)
         return PyErr_NoMemory();
-    offer.decoded = room;
-    offer.url = room + decoded_room;
+    offer.refused = (uint64_t *)room;
+    offer.decoded = room + refused_room;
+    offer.url = offer.decoded + decoded_room;
     offer.key = offer.url + url_room;
     offer.fresh = PyList_New(0);
     offer.odd = PyList_New(0);
     bool fine = offer.fresh != NULL && offer.odd != NULL;
     const uint8_t *text = (const uint8_t *)PyBytes_AsString(self->body);
-    for (uint32_t i = 0; fine && i < self->found.links.count; i++) {
+    for (uint32_t i = 0; fine && i < links; i++) {
         Span span = self->found.links.items[i];
         fine = offer_reference(&offer, text + span.at, span.length);
     }
-    if (room != on_stack)
+    PyObject *refused = fine ? little_endian(offer.refused, offer.refusals) : NULL;
+    if (room != (uint8_t *)on_stack)
         PyMem_Free(room);
-    PyObject *result = fine ? PyTuple_Pack(2, offer.fresh, offer.odd) : NULL;
+    PyObject *result = refused == NULL ? NULL : PyTuple_Pack(3, offer.fresh, offer.odd, refused);
+    Py_XDECREF(refused);
     Py_XDECREF(offer.fresh);
     Py_XDECREF(offer.odd);
     return result;
@@ -292,8 +362,8 @@ static PyGetSetDef page_getset[] = {
 static PyMethodDef page_methods[] = {
     {"hrefs", (PyCFunction)page_hrefs, METH_NOARGS, "The references as they are written, in the page's order."},
     {"new_urls", (PyCFunction)(void (*)(void))page_new_urls, METH_VARARGS | METH_KEYWORDS,
-     "new_urls(base_url, spellings, /, *, sort_query)\n--\n\n"
-     "The URLs and the odd references that were not offered to `spellings` before."},
+     "new_urls(base_url, spellings, sites, seen, /, sort_query, twist)\n--\n\n"
+     "What the page's references come to that was not offered to `spellings` before."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -84,11 +84,6 @@ PyType_Spec spellings_spec = {
 
 /* ---- Seen -------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    PyObject_HEAD
-    SeenHashes seen;
-} SeenObject;
-
 static PyObject *seen_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {NULL};
@@ -171,58 +166,6 @@ static PyObject *seen_pack(SeenObject *self, PyObject *ignored)
     return packed;
 }
 
-/* The fingerprint of a GET of a canonical URL; -1 with an exception set. */
-static int url_fingerprint(PyObject *url, bool sort_query, uint64_t *value)
-{
-    Py_ssize_t size;
-    const uint8_t *text = (const uint8_t *)PyUnicode_AsUTF8AndSize(url, &size);
-    if (text == NULL)
-        return -1;
-    if (!sort_query || memchr(text, '?', (size_t)size) == NULL || memchr(text, '&', (size_t)size) == NULL) {
-        *value = blake2b_64(text, (size_t)size);
-        return 0;
-    }
-    uint8_t on_stack[2048];
-    uint8_t *key = size > (Py_ssize_t)sizeof on_stack ? PyMem_Malloc((size_t)size) : on_stack;
-    if (key == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    bool sorted = sorted_query(text, (size_t)size, key);
-    if (sorted)
-        *value = blake2b_64(key, (size_t)size);
-    else
-        PyErr_SetString(PyExc_ValueError, "a query of more than 64 pairs isn't sorted here");
-    if (key != on_stack)
-        PyMem_Free(key);
-    return sorted ? 0 : -1;
-}
-
-static PyObject *seen_add_urls(SeenObject *self, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"", "sort_query", NULL};
-    PyObject *urls;
-    int sort_query;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!p:add_urls", names, &PyList_Type, &urls, &sort_query))
-        return NULL;
-    PyObject *fresh = PyList_New(0);
-    for (Py_ssize_t i = 0; fresh != NULL && i < PyList_Size(urls); i++) {
-        PyObject *url = Py_NewRef(PyList_GetItem(urls, i));
-        uint64_t value;
-        int added = url_fingerprint(url, sort_query, &value);
-        if (added == 0 && (added = seen_add(&self->seen, value)) < 0)
-            PyErr_NoMemory();
-        PyObject *pair = NULL;
-        if (added > 0)
-            pair = Py_BuildValue("(OK)", url, (unsigned long long)value);
-        Py_DECREF(url);
-        if (added < 0 || (added > 0 && (pair == NULL || PyList_Append(fresh, pair) < 0)))
-            Py_CLEAR(fresh);
-        Py_XDECREF(pair);
-    }
-    return fresh;
-}
-
 static PyObject *seen_nbytes(SeenObject *self, void *closure)
 {
     (void)closure;
@@ -239,8 +182,6 @@ static PyMethodDef seen_methods[] = {
     {"update", (PyCFunction)seen_update, METH_O,
      "Adds packed fingerprints, eight bytes each, little-endian. How many were new."},
     {"pack", (PyCFunction)seen_pack, METH_NOARGS, "All of them, eight bytes each, little-endian, in no order."},
-    {"add_urls", (PyCFunction)(void (*)(void))seen_add_urls, METH_VARARGS | METH_KEYWORDS,
-     "add_urls(urls, /, sort_query)\n--\n\nThe URLs that were not there before, with their fingerprints."},
     {NULL, NULL, 0, NULL},
 };
 

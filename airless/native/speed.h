@@ -278,6 +278,11 @@ typedef struct {
     HashMemory memory;
 } SpellingsObject;
 
+typedef struct {
+    PyObject_HEAD
+    SeenHashes seen;
+} SeenObject;
+
 extern PyType_Spec page_spec;
 extern PyType_Spec spellings_spec;
 extern PyType_Spec seen_spec;

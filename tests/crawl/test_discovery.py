@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airless.crawl.discovery import Discovery, host_key
+from airless.crawl.discovery import Discovery
 from airless.crawl.request import Follow, Request
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Dedup, Limits, Settings, Traps
@@ -357,21 +357,6 @@ def test_the_memory_of_offered_links_is_bounded_and_forgets_no_page(monkeypatch:
             world.follow(f"{PAGE}{n}")
     assert len(world.urls) == 100
     assert len(world.discovery._recent) + len(world.discovery._older) <= 20
-
-
-@pytest.mark.parametrize(
-    ("url", "key"),
-    [
-        ("http://example.com/", "example.com"),
-        ("https://example.com/x", "example.com"),
-        ("http://example.com:8080/", "example.com:8080"),
-        ("https://example.com:80/", "example.com:80"),
-        ("http://user@example.com/", "example.com"),
-        ("http://[::1]:8080/", "[::1]:8080"),
-    ],
-)
-def test_a_pace_belongs_to_a_host_with_its_odd_port(url: str, key: str) -> None:
-    assert host_key(url) == key
 
 
 def test_a_spread_host_has_its_pages_in_several_shards() -> None:

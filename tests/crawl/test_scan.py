@@ -9,7 +9,9 @@ import pytest
 
 from airless.crawl import scan
 from airless.crawl.response import Response
+from airless.crawl.scope import Scope
 from airless.crawl.settings import Links
+from airless.crawl.sites import Sites
 
 PAGES = {
     "plain": b"<title> A\n page </title><a href=/x>1</a><a href='y?b=2&a=1#z'>2</a><a href=mailto:a@b>3</a>",
@@ -40,7 +42,7 @@ def _says(body: bytes, options: Links) -> dict[str, Any]:
 @pytest.mark.parametrize("name", PAGES)
 def test_the_scanner_and_the_tree_agree(name: str, options: Links, monkeypatch: pytest.MonkeyPatch) -> None:
     scanned = _says(PAGES[name], options)
-    monkeypatch.setattr(scan, "compiled", False)
+    monkeypatch.setattr(scan, "speed", None)
     assert _says(PAGES[name], options) == scanned
 
 
@@ -50,12 +52,12 @@ def test_real_pages_say_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> N
     if not pages:
         pytest.skip("needs Debian's package python3-doc")
     scanned = [_says(page, Links()) for page in pages]
-    monkeypatch.setattr(scan, "compiled", False)
+    monkeypatch.setattr(scan, "speed", None)
     assert [_says(page, Links()) for page in pages] == scanned
 
 
 def test_links_that_were_met_are_not_offered_again() -> None:
-    if not scan.compiled:
+    if scan.speed is None:
         pytest.skip("needs the compiled scanner")
     memory = scan.spellings()
     assert memory is not None
@@ -67,5 +69,12 @@ def test_links_that_were_met_are_not_offered_again() -> None:
     )
     assert isinstance(first, scan.PageFollow)
     assert isinstance(second, scan.PageFollow)
-    assert first.new_urls(memory, sort_query=True) == ["http://a.test/x?a=1&b=2", "http://a.test/y"]
-    assert second.new_urls(memory, sort_query=True) == ["http://a.test/%C3%A4"]
+    sites, seen = Sites(Scope.of(["http://a.test/"])), scan.seen_set()
+
+    def offered(follow: scan.PageFollow) -> tuple[list[str], list[str]]:
+        fresh, odd, refused = follow.new_urls(memory, sites, seen, sort_query=True, twist=1)
+        assert refused == b""
+        return [url for url, _, _ in fresh], odd
+
+    assert offered(first) == (["http://a.test/x?a=1&b=2", "http://a.test/y"], [])
+    assert offered(second) == ([], ["http://a.test/%C3%A4"])

@@ -102,10 +102,8 @@ async def test_items_are_written_with_the_state_under_a_name_that_a_replay_gives
     for shard in (first, second):
         shard.add_item(b'{"a":1}\n')
         shard.add_item(b'{"a":2}\n')
-        assert shard.item_bytes == 16
     lost, applied = first.write(), await _apply(engine, second)
     assert lost.put == applied.put == {"items/job/00003/000000000001": b'{"a":1}\n{"a":2}\n'}
-    assert second.item_bytes == 0
     second.add_item(b'{"a":3}\n')
     assert (await _apply(engine, second)).put == {"items/job/00003/000000000002": b'{"a":3}\n'}
     assert second.counts.items == 3

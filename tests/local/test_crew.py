@@ -17,7 +17,7 @@ from support.web import Web, linking
 
 from airless.core.errors import AirlessError, ConfigError, EngineError, StorageFull
 from airless.core.message import Message
-from airless.crawl.discovery import host_key
+from airless.crawl.sites import host_key
 from airless.crawl.packing import pack
 from airless.crawl.request import Request
 from airless.crawl.settings import Settings

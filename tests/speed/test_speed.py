@@ -11,14 +11,14 @@ from struct import pack
 
 import pytest
 from support import fuzz_scan as fuzz
-from support.pure_scan import OPTIONS, disagreement
-
-from airless.crawl.settings import Dedup
-from airless.crawl.urls import dedup_key
-from airless.crawl.urls import fingerprint as pure_fingerprint
+from support.pure_scan import OPTIONS, disagreement, new_urls
 
 speed = pytest.importorskip("airless._speed", reason="needs a C compiler at install")
 PAGE = "http://a/b/c/d;p?q"
+
+
+def pure_fingerprint(key: str) -> int:
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
 
 
 def hrefs(page: str, **options: bool) -> list[str]:
@@ -31,7 +31,7 @@ def urls(*references: str, base: str = PAGE, sort_query: bool = True) -> tuple[l
     page = "".join(f'<a href="{reference}">' for reference in references)
     scanned = speed.scan(page.encode())
     assert scanned is not None
-    return scanned.new_urls(base, speed.Spellings(100), sort_query=sort_query)
+    return new_urls(speed, scanned, base, speed.Spellings(100), sort_query=sort_query)
 
 
 # RFC 3986 §5.4, the examples that the URL standard resolves alike.
@@ -131,17 +131,17 @@ def test_addresses_and_ports_are_plain(reference: str) -> None:
 def test_each_url_is_offered_once() -> None:
     page = speed.scan(b'<a href="x"><a href="./x#y"><a href="\xc3\xa9"><a href="\xc3\xa9">')
     spellings = speed.Spellings(100)
-    assert page.new_urls(PAGE, spellings, sort_query=False) == (["http://a/b/c/x"], ["é"])
-    assert page.new_urls(PAGE, spellings, sort_query=False) == ([], [])
-    assert page.new_urls("http://a/b/", spellings, sort_query=False) == (["http://a/b/x"], ["é"])
-    assert len(spellings) == 4
+    assert new_urls(speed, page, PAGE, spellings, sort_query=False) == (["http://a/b/c/x"], ["é"])
+    assert new_urls(speed, page, PAGE, spellings, sort_query=False) == ([], [])
+    assert new_urls(speed, page, "http://a/b/", spellings, sort_query=False) == (["http://a/b/x"], ["é"])
+    assert len(spellings) == 8
 
 
 def test_an_odd_reference_from_the_root_is_offered_once_a_site() -> None:
     page, spellings = speed.scan(b'<a href="/\xc3\xa9">'), speed.Spellings(100)
-    assert page.new_urls("http://a/x/y", spellings, sort_query=False) == ([], ["/é"])
-    assert page.new_urls("http://a/z?q", spellings, sort_query=False) == ([], [])
-    assert page.new_urls("http://b/", spellings, sort_query=False) == ([], ["/é"])
+    assert new_urls(speed, page, "http://a/x/y", spellings, sort_query=False) == ([], ["/é"])
+    assert new_urls(speed, page, "http://a/z?q", spellings, sort_query=False) == ([], [])
+    assert new_urls(speed, page, "http://b/", spellings, sort_query=False) == ([], ["/é"])
 
 
 def test_the_order_of_a_query_matters_only_unsorted() -> None:
@@ -160,11 +160,11 @@ def test_a_base_that_is_no_http_url_is_refused() -> None:
     page, spellings = speed.scan(b""), speed.Spellings(1)
     for base in ("", "ftp://a/", "http://a", "http:///", "http://é/", "https:"):
         with pytest.raises(ValueError, match="no canonical"):
-            page.new_urls(base, spellings, sort_query=True)
+            new_urls(speed, page, base, spellings, sort_query=True)
     with pytest.raises(TypeError):
-        page.new_urls(PAGE, spellings)
+        page.new_urls(PAGE, spellings, sort_query=True)
     with pytest.raises(TypeError):
-        page.new_urls(PAGE, object(), sort_query=True)
+        new_urls(speed, page, PAGE, object(), sort_query=True)
 
 
 def test_hints_are_read() -> None:
@@ -329,8 +329,8 @@ def test_the_memory_of_spellings_is_bounded() -> None:
     spellings = speed.Spellings(1000)
     for i in range(20):
         page = speed.scan("".join(f"<a href={i}-{j}>" for j in range(500)).encode())
-        assert len(page.new_urls(PAGE, spellings, sort_query=True)[0]) == 500
-        assert page.new_urls(PAGE, spellings, sort_query=True) == ([], [])
+        assert len(new_urls(speed, page, PAGE, spellings, sort_query=True)[0]) == 500
+        assert new_urls(speed, page, PAGE, spellings, sort_query=True) == ([], [])
         assert len(spellings) <= 2000
     assert spellings.nbytes <= 2 * 2048 * 8
     with pytest.raises(ValueError, match="limit"):
@@ -339,10 +339,10 @@ def test_the_memory_of_spellings_is_bounded() -> None:
 
 def test_what_is_still_offered_is_not_forgotten() -> None:
     spellings, often = speed.Spellings(100), speed.scan(b"<a href=often>")
-    assert often.new_urls(PAGE, spellings, sort_query=True)[0]
+    assert new_urls(speed, often, PAGE, spellings, sort_query=True)[0]
     for i in range(1000):
-        speed.scan(b"<a href=%d>" % i).new_urls(PAGE, spellings, sort_query=True)
-        assert often.new_urls(PAGE, spellings, sort_query=True) == ([], [])
+        new_urls(speed, speed.scan(b"<a href=%d>" % i), PAGE, spellings, sort_query=True)
+        assert new_urls(speed, often, PAGE, spellings, sort_query=True) == ([], [])
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 127, 128, 129, 255, 256, 257, 1000])
@@ -388,16 +388,39 @@ def test_seen_takes_at_most_fifteen_bytes_each() -> None:
         assert seen.nbytes <= 15 * len(seen) + 4096 + 8
 
 
-def test_urls_are_added_under_their_fingerprints() -> None:
-    seen, key = speed.Seen(), Dedup(sort_query=True)
-    given = ["http://a/?b&a", "http://a/?a&b", "http://a/", "http://a/" + "x" * 3000 + "?z&y"]
-    expected = [(url, pure_fingerprint(dedup_key(url, key))) for url in (given[0], *given[2:])]
-    assert seen.add_urls(given, sort_query=True) == expected
-    assert [url for url, _ in seen.add_urls(given, sort_query=False)] == [given[0], given[3]]
-    with pytest.raises(ValueError, match="64 pairs"):
-        seen.add_urls(["http://a/?" + "&" * 64], sort_query=True)
-    with pytest.raises(TypeError):
-        seen.add_urls([1], sort_query=True)
+def test_new_urls_come_with_their_fingerprint_and_their_site() -> None:
+    page = speed.scan(
+        b'<a href="/?b&amp;a"><a href="/?a&b"><a href="//b.test:81/"><a href="http://c.test/x">'
+    )
+    sites = {"http://a": "here", "http://b.test:81": 7}
+    with pytest.raises(KeyError, match=r"http://c\.test"):
+        page.new_urls(PAGE, speed.Spellings(100), sites, speed.Seen(), True, 5)
+    sites["http://c.test"] = None
+    fresh, odd, refused = page.new_urls(PAGE, speed.Spellings(100), sites, speed.Seen(), True, 5)
+    assert fresh == [
+        ("http://a/?b&a", pure_fingerprint("http://a/?a&b"), "here"),
+        ("http://b.test:81/", pure_fingerprint("http://b.test:81/"), 7),
+    ]
+    assert odd == []
+    assert refused == pack("<Q", pure_fingerprint("http://c.test/x") ^ 5)
+
+
+def test_what_has_no_site_is_refused_once() -> None:
+    urls = [f"http://c.test/{number}" for number in range(3)]
+    page = speed.scan("".join(f"<a href={url}>" for url in urls).encode())
+    crawled, skipped, fresh = (pure_fingerprint(url) for url in urls)
+    seen = speed.Seen()
+    seen.update(pack("<2Q", crawled, skipped ^ 5))
+    found = page.new_urls(PAGE, speed.Spellings(100), {"http://c.test": None}, seen, False, 5)
+    assert found == ([], [], pack("<Q", fresh ^ 5))
+    assert len(seen) == 3
+    assert page.new_urls(PAGE, speed.Spellings(9), {"http://c.test": None}, seen, False, 5) == ([], [], b"")
+
+
+def test_a_spelling_that_begins_with_a_character_reference_belongs_to_its_page() -> None:
+    page, spellings = speed.scan(b'<a href="&#63;x">'), speed.Spellings(100)
+    assert new_urls(speed, page, "http://a/b/c", spellings, sort_query=True)[0] == ["http://a/b/c?x"]
+    assert new_urls(speed, page, "http://a/b/d", spellings, sort_query=True)[0] == ["http://a/b/d?x"]
 
 
 def test_nothing_leaks() -> None:
@@ -408,11 +431,11 @@ def test_nothing_leaks() -> None:
 
     def once() -> None:
         page, spellings = speed.scan(body), speed.Spellings(10)
-        page.new_urls(PAGE, spellings, sort_query=True)
+        new_urls(speed, page, PAGE, spellings, sort_query=True)
         assert (page.title, page.base, page.metas, len(page.hrefs())) == ("x é", "/", [("a", "b")], 102)
         speed.scan(b"<a href=x><frameset>")
         seen = speed.Seen()
-        seen.add_urls([PAGE], sort_query=True)
+        page.new_urls(PAGE, speed.Spellings(9), {"http://a": None}, seen, True, 1)
         seen.update(seen.pack())
 
     for _ in range(100):

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airless.crawl.discovery import host_key
 from airless.crawl.errors import FetchError
 from airless.crawl.headers import Headers
 from airless.crawl.request import Request
 from airless.crawl.response import Response
+from airless.crawl.sites import host_key
 
 
 @dataclass(frozen=True, slots=True)
