@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from airless import Follow, Response, Spider
@@ -36,4 +37,10 @@ class SiteSpider(Spider):
 
 
 def _iso(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, rest = divmod(epoch_s, 1)
+    return f"{_to_the_second(int(second))}.{int(rest * 1000):03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat()[:19]

@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 
 from airless import Response
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # benchmarks are not installed with the package
-
 from benchmarks.__main__ import NAMES
 from benchmarks.crawl import peers
 from benchmarks.crawl.field import AIRLESS, CONTENDERS, PROGRAMS

@@ -37,13 +37,20 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         name = name.lower()
-        for field, value in self._fields:
+        if self._wire is not None:
+            raw = _first(self._wire, name)
+            if raw is None:
+                raise KeyError(name)
+            return _text(raw).strip(" \t")
+        for field, value in self._known:
             if field == name:
                 return value
         raise KeyError(name)
 
     def get_all(self, name: str) -> list[str]:
         name = name.lower()
+        if self._wire is not None and _first(self._wire, name) is None:
+            return []
         return [value for field, value in self._fields if field == name]
 
     def items_list(self) -> list[tuple[str, str]]:
@@ -58,6 +65,20 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._fields!r})"
+
+
+def _first(wire: bytes, name: str) -> bytes | None:
+    """The first value of a field, without decoding the others."""
+    lower, wanted = wire.lower(), f"\n{name}\n".encode()
+    at = lower.find(wanted)
+    # Names stand after an even number of line feeds: what is found elsewhere is a value.
+    while at >= 0 and lower.count(b"\n", 0, at) % 2:
+        at = lower.find(wanted, at + 1)
+    if at < 0:
+        return None
+    start = at + len(wanted)
+    end = wire.find(b"\n", start)
+    return wire[start:] if end < 0 else wire[start:end]
 
 
 def _decoded(wire: bytes) -> list[tuple[str, str]]:

@@ -254,9 +254,7 @@ class Shard:
                 continue
             parts = [await _segment(engine, part) for part in tier]
             name = self._next_segment()
-            self._merged = _Merged(
-                name, pack_fingerprints(sorted(unpack_fingerprints(b"".join(parts)))), tier
-            )
+            self._merged = _Merged(name, b"".join(parts), tier)
             self._segments = [s for s in self._segments if s[1] != level]
             self._segments.append((name, level + 1))
             self.dirty = True

@@ -246,9 +246,13 @@ static bool offer_odd(Offer *offer, const uint8_t *reference, size_t length)
     return append_new(offer->odd, PyUnicode_DecodeUTF8((const char *)reference, (Py_ssize_t)length, "replace"));
 }
 
-static bool offer_reference(Offer *offer, const uint8_t *reference, size_t length)
+static uint64_t spelling_of(const Offer *offer, const uint8_t *reference, size_t length)
 {
-    uint64_t spelling = hash_bytes(reference, length, offer->seeds[deciding(reference, length)]);
+    return hash_bytes(reference, length, offer->seeds[deciding(reference, length)]);
+}
+
+static bool offer_reference(Offer *offer, const uint8_t *reference, size_t length, uint64_t spelling)
+{
     int added = memory_add(offer->memory, spelling);
     if (added == 0)
         return true;
@@ -315,26 +319,30 @@ static PyObject *page_new_urls(PageObject *self, PyObject *args, PyObject *kwarg
     if (!begin_offer(&offer, base, base_size))
         return NULL;
     uint32_t links = self->found.links.count;
-    size_t refused_room = links * sizeof(uint64_t);
+    size_t marks_room = links * sizeof(uint64_t);
     size_t decoded_room = DECODED_ROOM(self->found.longest);
     size_t url_room = RESOLVED_ROOM(&offer.base, decoded_room);
-    size_t whole = refused_room + decoded_room + 2 * url_room;
+    size_t whole = 2 * marks_room + decoded_room + 2 * url_room;
     uint64_t on_stack[STACK_ROOM / sizeof(uint64_t)];
     uint8_t *room = (uint8_t *)on_stack;
     if (whole > STACK_ROOM && (room = PyMem_Malloc(whole)) == NULL)
         return PyErr_NoMemory();
     offer.refused = (uint64_t *)room;
-    offer.decoded = room + refused_room;
+    uint64_t *spelled = offer.refused + links;
+    offer.decoded = room + 2 * marks_room;
     offer.url = offer.decoded + decoded_room;
     offer.key = offer.url + url_room;
     offer.fresh = PyList_New(0);
     offer.odd = PyList_New(0);
     bool fine = offer.fresh != NULL && offer.odd != NULL;
     const uint8_t *text = (const uint8_t *)PyBytes_AsString(self->body);
-    for (uint32_t i = 0; fine && i < links; i++) {
-        Span span = self->found.links.items[i];
-        fine = offer_reference(&offer, text + span.at, span.length);
+    const Span *spans = self->found.links.items;
+    for (uint32_t i = 0; i < links; i++) {
+        spelled[i] = spelling_of(&offer, text + spans[i].at, spans[i].length);
+        memory_prefetch(offer.memory, spelled[i]);
     }
+    for (uint32_t i = 0; fine && i < links; i++)
+        fine = offer_reference(&offer, text + spans[i].at, spans[i].length, spelled[i]);
     PyObject *refused = fine ? little_endian(offer.refused, offer.refusals) : NULL;
     if (room != (uint8_t *)on_stack)
         PyMem_Free(room);

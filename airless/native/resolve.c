@@ -182,7 +182,7 @@ static Resolution with_authority(
     const uint8_t *rest, size_t length, bool secure, uint8_t *start, uint8_t *out, size_t *out_length)
 {
     size_t host = 2;
-    while (host < length && KIND[rest[host]] & HOST)
+    while (host < length && KIND[lower(rest[host])] & HOST)
         host++;
     size_t stop = host;
     if (stop < length && rest[stop] == ':')
@@ -190,11 +190,13 @@ static Resolution with_authority(
             stop++;
     if (stop < length && rest[stop] != '/' && rest[stop] != '?')
         return ODD;
-    if (!is_plain_host(rest + 2, host - 2))
-        return ODD;
     if (stop > host && !is_plain_port(rest + host, stop - host, secure))
         return ODD;
     memcpy(out, rest, stop);
+    for (size_t i = 2; i < host; i++)
+        out[i] = lower(out[i]);
+    if (!is_plain_host(out + 2, host - 2))
+        return ODD;
     out += stop;
     uint8_t *floor = out;
     *out++ = '/';
@@ -234,13 +236,10 @@ Resolution resolve(const Base *base, const uint8_t *reference, size_t length, ui
         bool secure = scheme == 5 && same_word(reference, 5, "https");
         if (!secure && !(scheme == 4 && same_word(reference, 4, "http")))
             return DROPPED;
-        for (size_t i = 0; i < scheme; i++)
-            if (reference[i] < 'a')
-                return ODD;
         if (length < scheme + 3 || reference[scheme + 1] != '/' || reference[scheme + 2] != '/')
             return ODD;
         length = index_of(reference, length, '#');
-        memcpy(out, reference, scheme + 1);
+        memcpy(out, secure ? "https:" : "http:", scheme + 1);
         return with_authority(
             reference + scheme + 1, length - scheme - 1, secure, start, out + scheme + 1, out_length);
     }

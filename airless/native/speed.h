@@ -234,6 +234,9 @@ uint64_t hash_bytes(const uint8_t *text, size_t length, uint64_t seed);
 
 /* 1 if the hash was not there, 0 if it was, -1 without memory. */
 int memory_add(HashMemory *memory, uint64_t hash);
+
+/* Tells the processor that the hash will be asked for: large tables are not in its caches. */
+void memory_prefetch(const HashMemory *memory, uint64_t hash);
 void memory_free(HashMemory *memory);
 size_t memory_bytes(const HashMemory *memory);
 

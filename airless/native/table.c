@@ -82,6 +82,23 @@ int memory_add(HashMemory *memory, uint64_t hash)
     return !known;
 }
 
+static void prefetch(const Generation *generation, uint64_t hash)
+{
+#if defined(__GNUC__)
+    if (generation->room)
+        __builtin_prefetch(&generation->slots[hash & (generation->room - 1)]);
+#else
+    (void)generation;
+    (void)hash;
+#endif
+}
+
+void memory_prefetch(const HashMemory *memory, uint64_t hash)
+{
+    prefetch(&memory->young, hash);
+    prefetch(&memory->old, hash);
+}
+
 void memory_free(HashMemory *memory)
 {
     PyMem_Free(memory->young.slots);

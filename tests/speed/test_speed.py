@@ -93,11 +93,9 @@ def test_what_is_no_http_url_is_dropped(reference: str) -> None:
     "reference",
     [
         "http:g",
-        "HTTP://a/",
         "///x",
         "http://a:80/",
         "http://U@a/",
-        "http://A/",
         "http://xn--a/",
         "http://a.1/",
         "http://a..b/",
@@ -126,6 +124,12 @@ def test_addresses_and_ports_are_plain(reference: str) -> None:
     new, odd = urls(reference)
     assert new == [reference if ":" in reference[:6] else "http:" + reference]
     assert odd == []
+
+
+@pytest.mark.parametrize("reference", ["HTTP://a.test/", "http://A.Test/", "//A.TEST/", "hTTps://a.TEST/X"])
+def test_scheme_and_host_are_lower_case(reference: str) -> None:
+    scheme = "https" if reference.startswith("hTTps") else "http"
+    assert urls(reference) == ([f"{scheme}://a.test/{'X' if reference.endswith('X') else ''}"], [])
 
 
 def test_each_url_is_offered_once() -> None:

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
-import threading
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Self
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from aiohttp import web
+from support.loopback import Loopback
 
 
-class FileSite:
-    """Serves the files below `root` in a thread of its own, and counts what was asked for."""
+class FileSite(Loopback):
+    """Serves the files below `root`, and counts what was asked for."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__(web.get("/{path:.*}", self._file))
         self.root = root.resolve()
         self.asked: Counter[str] = Counter()
-        self.origin = ""
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        app = web.Application()
-        app.router.add_get("/{path:.*}", self._file)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
 
     async def _file(self, request: web.Request) -> web.Response:
         self.asked[request.path_qs] += 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
-from typing import Self
 
 from aiohttp import web
+from support.loopback import Loopback
 
 
 def links_of(number: int, pages: int) -> list[int]:
@@ -23,47 +22,22 @@ def body_of(number: int, pages: int) -> bytes:
     return f"<!doctype html><title>Page {number}</title><ul>{links}</ul>{padding}".encode()
 
 
-class Site:
-    """Serves `pages` pages in a thread of its own; counts what was asked for. `delay_s` is a page's latency."""
+class Site(Loopback):
+    """Serves `pages` pages; counts what was asked for. `delay_s` is a page's latency."""
 
     def __init__(self, pages: int, *, delay_s: float = 0.0) -> None:
+        super().__init__(web.get("/p/{number}.html", self._page))
         self.pages = pages
         self.delay_s = delay_s
         self.asked: Counter[str] = Counter()
-        self.port = 0
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/p/0.html"
+        return f"{self.origin}/p/0.html"
 
     def urls(self) -> set[str]:
         """Every page's URL."""
-        return {f"http://127.0.0.1:{self.port}/p/{n}.html" for n in range(self.pages)}
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        app = web.Application()
-        app.router.add_get("/p/{number}.html", self._page)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        return {f"{self.origin}/p/{n}.html" for n in range(self.pages)}
 
     async def _page(self, request: web.Request) -> web.Response:
         self.asked[request.path] += 1

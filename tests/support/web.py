@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
 
 from aiohttp import web
+from support.loopback import HOST, Loopback
 
 Page = str | bytes | int | Callable[[web.Request], web.Response]
 
@@ -27,22 +26,20 @@ class Asked:
     together: int
 
 
-class Web:
-    """Serves `pages` in a thread of its own: HTML as text, anything as bytes, a status, or a function.
+class Web(Loopback):
+    """Serves `pages`: HTML as text, anything as bytes, a status, or a function.
 
     What isn't there is a 404. `delay_s` is every page's latency; robots files are had at once.
     """
 
     def __init__(self, pages: Mapping[str, Page] | None = None, *, delay_s: float = 0.0) -> None:
+        super().__init__(web.route("*", "/{path:.*}", self._answer))
         self.pages: dict[str, Page] = dict(pages or {})
         self.delay_s = delay_s
         self.asked: list[Asked] = []
-        self.port = 0
         self._together = 0
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+    def url(self, path: str = "/", host: str = HOST) -> str:
         return f"http://{host}:{self.port}{path}"
 
     def requests(self, *, robots: bool = False) -> list[Asked]:
@@ -63,28 +60,6 @@ class Web:
         while len(self.requests()) < number:
             assert time.monotonic() < end, f"{len(self.requests())} of {number} requests came"
             time.sleep(0.01)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         robots = request.path == "/robots.txt"
