@@ -98,3 +98,14 @@ def scan(
 
 def fingerprint(key: str | bytes, /) -> int:
     """BLAKE2b-64 (RFC 7693) of a key, read as big-endian: `airless.crawl.urls.fingerprint` of a GET."""
+
+def plain_answer(buffer: memoryview | bytes, size: int, /) -> tuple[int, bytes, int, int] | None:
+    """The head of an HTTP/1.1 answer (RFC 9112), among the first `size` bytes of a buffer.
+
+    Its status, its fields as `airless.crawl.headers.Headers.from_wire` takes them, the length of its body and
+    its own, in bytes. None where the head isn't whole, or the full parser must be asked: the body is coded,
+    or is counted in another way than by Content-Length, the connection closes, or anything is odd.
+    """
+
+api: int
+"""Goes up with each change to what is offered here: another one's build is not used."""

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from benchmarks.record import Table, append, show
 
-NAMES = ("crawl", "engine", "fetch", "frontier", "publish", "startup")
+NAMES = ("crawl", "engine", "fetch", "frontier", "latency", "micro", "parse", "plot", "publish", "startup")
 RESULTS = Path(__file__).with_name("results")
 
 

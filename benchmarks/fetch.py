@@ -26,8 +26,7 @@ from aiohttp.connector import _SSL_CONTEXT_VERIFIED
 
 from airless.core.clock import SystemClock
 from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, AiohttpFetcher
-from airless.crawl.http.fast import FastFetcher
+from airless.crawl.http import AddressGuard, AiohttpFetcher, FastFetcher, Fetching
 from airless.crawl.request import Request
 from airless.crawl.settings import Http
 from benchmarks.crawl.nginx import Server
@@ -37,7 +36,10 @@ HOST = "page.test"
 PAGE_BYTES = 30_000
 AT_ONCE = 8
 PLAIN_PORT, TLS_PORT = 18_480, 18_490
-FETCHERS: dict[str, Callable[..., Fetcher]] = {"FastFetcher": FastFetcher, "AiohttpFetcher": AiohttpFetcher}
+FETCHERS: dict[str, Callable[[Fetching], Fetcher]] = {
+    "FastFetcher": FastFetcher,
+    "AiohttpFetcher": AiohttpFetcher,
+}
 CONTENDERS = {
     "plain": ("bare loop", "FastFetcher", "AiohttpFetcher", "aiohttp"),
     "gzip": ("FastFetcher", "AiohttpFetcher", "aiohttp"),
@@ -89,7 +91,7 @@ async def _round(contender: str, answer: str, fetches: int) -> float:
     if contender == "aiohttp":
         return await _round_of_aiohttp(answer, fetches)
     accepts = {} if answer == "gzip" else {"Accept-Encoding": "identity"}
-    fetcher = FETCHERS[contender](
+    fetching = Fetching(
         Http(resolve={HOST: "127.0.0.1"}, headers=accepts),
         concurrency=AT_ONCE,
         per_host=AT_ONCE,
@@ -97,6 +99,7 @@ async def _round(contender: str, answer: str, fetches: int) -> float:
         guard=AddressGuard(allow_private=True),
         clock=SystemClock(),
     )
+    fetcher = FETCHERS[contender](fetching)
 
     async def get(url: str) -> int:
         return len((await fetcher.fetch(Request(url))).body)

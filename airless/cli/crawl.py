@@ -66,6 +66,7 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 )
 @click.option("--max-bytes", type=click.IntRange(1), metavar="N", help="A page's size, decompressed.")
 @click.option("--user-agent", metavar="TEXT", help="What the crawler calls itself.")
+@click.option("--http2", is_flag=True, help="Offer HTTP/2 to servers over TLS (needs airless[http2]).")
 @click.option("--ignore-robots", is_flag=True, help="Don't read robots.txt.")
 @click.option("--sitemap", is_flag=True, help="Start from the sites' sitemaps too.")
 @click.option("--allow-private", is_flag=True, help="Fetch from private addresses, whoever names them.")
@@ -189,8 +190,9 @@ def _settings(settings: Settings, options: dict[str, Any]) -> Settings:
         return {field: options[name] for field, name in names.items() if options[name] is not None}
 
     http = given(timeout_s="timeout", user_agent="user_agent")
-    if options["allow_private"]:
-        http["allow_private"] = True
+    for flag in ("allow_private", "http2"):
+        if options[flag]:
+            http[flag] = True
     if options["resolve"]:
         http["resolve"] = {**settings.http.resolve, **dict(map(_pin, options["resolve"]))}
     return replace(

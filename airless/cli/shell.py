@@ -23,7 +23,7 @@ import click
 from airless.core.clock import SystemClock
 from airless.core.errors import AirlessError, ConfigError
 from airless.crawl.errors import FetchError
-from airless.crawl.http import AddressGuard, AiohttpFetcher, CookieJar
+from airless.crawl.http import AddressGuard, AiohttpFetcher, CookieJar, Fetching
 from airless.crawl.request import Request
 from airless.crawl.response import Response
 from airless.crawl.selectors import SelectorList
@@ -102,7 +102,7 @@ class Session:
         return response
 
     async def _fetched(self, request: Request) -> Response:
-        fetcher = AiohttpFetcher(
+        fetching = Fetching(
             self._http,
             concurrency=1,
             per_host=1,
@@ -111,6 +111,7 @@ class Session:
             clock=SystemClock(),
             cookies=self._cookies,
         )
+        fetcher = AiohttpFetcher(fetching)
         try:
             while True:
                 response = await fetcher.fetch(request)

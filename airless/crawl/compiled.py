@@ -6,13 +6,23 @@ compiler, or with ``AIRLESS_PURE=1``.
 
 from __future__ import annotations
 
+import logging
 import os
+from contextlib import suppress
+from importlib import import_module
 from types import ModuleType
 
-speed: ModuleType | None
-try:
-    from airless import _speed as speed
-except ImportError:
-    speed = None
-if os.environ.get("AIRLESS_PURE"):
-    speed = None
+_API = 2
+
+speed: ModuleType | None = None
+with suppress(ImportError):
+    speed = import_module("airless._speed")
+
+if speed is not None:
+    if os.environ.get("AIRLESS_PURE"):
+        speed = None
+    elif getattr(speed, "api", 0) != _API:
+        logging.getLogger("airless").warning(
+            "airless._speed was built for another version and isn't used: install airless again"
+        )
+        speed = None

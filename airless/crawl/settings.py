@@ -59,9 +59,9 @@ class Retry:
 class Http:
     """How a page is fetched. `timeout_s` covers one fetch, whole. `resolve` maps host names to addresses.
 
-    `cookies` None keeps them where the crawl stays on named domains. `cache` keeps pages that carry a
-    validator and asks for them conditionally (RFC 9111). `handle_statuses` are the statuses over 299 that
-    callbacks want to see.
+    `http2` offers HTTP/2 to servers over TLS (extra `http2`). `cookies` None keeps them where the crawl stays
+    on named domains. `cache` keeps pages that carry a validator and asks for them conditionally (RFC 9111).
+    `handle_statuses` are the statuses over 299 that callbacks want to see.
     """
 
     user_agent: str = "airless/0.1 (+https://pypi.org/project/airless)"
@@ -69,6 +69,7 @@ class Http:
     timeout_s: float = 60.0
     connect_timeout_s: float = 15.0
     proxy: str | None = None
+    http2: bool = False
     cookies: bool | None = None
     cache: bool = False
     allow_private: bool = False

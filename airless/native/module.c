@@ -29,11 +29,33 @@ static PyObject *fingerprint(PyObject *module, PyObject *key)
     return PyLong_FromUnsignedLongLong(blake2b_64((const uint8_t *)text, (size_t)size));
 }
 
+static PyObject *read_plain_answer(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *buffer;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "On:plain_answer", &buffer, &size))
+        return NULL;
+    Py_buffer view;
+    if (PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    PlainAnswer answer;
+    bool fine = size >= 0 && size <= view.len && plain_answer(view.buf, (size_t)size, &answer);
+    PyBuffer_Release(&view);
+    if (!fine)
+        Py_RETURN_NONE;
+    return Py_BuildValue("(ly#Ln)", answer.status, (const char *)answer.fields, (Py_ssize_t)answer.fields_size,
+                         answer.length, (Py_ssize_t)answer.head_size);
+}
+
 static PyMethodDef functions[] = {
     {"scan", (PyCFunction)(void (*)(void))scan, METH_VARARGS | METH_KEYWORDS,
      "scan(body, /, *, frames=False, images=False, next=True, refresh=True)\n--\n\n"
      "What a page in UTF-8 holds, or None where only the DOM can tell."},
     {"fingerprint", fingerprint, METH_O, "fingerprint(key, /)\n--\n\nBLAKE2b-64 of a key, as of a GET."},
+    {"plain_answer", read_plain_answer, METH_VARARGS,
+     "plain_answer(buffer, size, /)\n--\n\n"
+     "Status, fields, length of the body and of the head of an answer that is plain, or None."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -49,6 +71,8 @@ static int execute(PyObject *module)
     if (!add_type(module, &page_spec, &state->page_type)
         || !add_type(module, &spellings_spec, &state->spellings_type)
         || !add_type(module, &seen_spec, &state->seen_type))
+        return -1;
+    if (PyModule_AddIntConstant(module, "api", 2) < 0)
         return -1;
     PyObject *entities = PyImport_ImportModule("html.entities");
     if (entities == NULL)

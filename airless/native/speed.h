@@ -10,6 +10,7 @@
  * table.c     bounded memory of 64-bit hashes
  * seen.c      the set of fingerprints
  * blake2b.c   BLAKE2b with 64 bits of digest
+ * answer.c    the head of a plain HTTP answer
  * page.c, sets.c, module.c   the Python types
  *
  * Nothing here keeps state outside of the objects that are passed in.
@@ -266,6 +267,20 @@ size_t seen_bytes(const SeenHashes *seen);
 
 /* The eight bytes of BLAKE2b-64, read as a big-endian number. */
 uint64_t blake2b_64(const uint8_t *text, size_t length);
+
+/* ---- answer.c ---------------------------------------------------------------------------------------- */
+
+#define PLAIN_HEAD_BYTES 16384
+
+typedef struct {
+    long status;
+    long long length; /* of the body */
+    size_t head_size;
+    size_t fields_size;
+    uint8_t fields[PLAIN_HEAD_BYTES]; /* names and values in turn, a line feed before each */
+} PlainAnswer;
+
+bool plain_answer(const uint8_t *text, size_t size, PlainAnswer *answer);
 
 /* ---- the Python types -------------------------------------------------------------------------------- */
 

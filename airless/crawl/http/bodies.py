@@ -7,7 +7,6 @@ RFC 8878 and RFC 9659 (zstd, and its window of at most 8 MB on the web).
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -15,6 +14,8 @@ import brotli  # type: ignore[import-untyped]
 
 from airless.crawl.errors import BodyTooLarge, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
+from airless.crawl.http.gzip_header import MAGIC, header_bytes
+from airless.crawl.http.inflating import Inflater, NotDeflated, Stream, inflaters
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,54 +42,54 @@ class _Decoder(Protocol):
     def complete(self) -> bool: ...
 
 
-def _inflated(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    while True:
-        try:
-            piece = stream.decompress(data, _PIECE_BYTES)
-        except zlib.error as error:
-            raise _Broken(str(error)) from error
-        if piece:
-            yield piece
-        data = stream.unconsumed_tail
-        if stream.eof or (not data and len(piece) < _PIECE_BYTES):
-            return
-
-
 class _Gzip:
     """Members one after the other; what follows the last and is no member is ignored, as browsers do."""
 
-    def __init__(self) -> None:
-        self._stream: zlib._Decompress | None = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        self._between = b""
+    def __init__(self, inflater: Inflater) -> None:
+        self._inflater = inflater
+        self._stream: Stream | None = None
+        self._start = b""
+        self._members = 0
         self._ended = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data and not self._ended:
             if self._stream is None:
-                data = self._between + data
-                if len(data) < 2:
-                    self._between = data
+                data = self._start + data
+                if not self._begins(data):
+                    self._start = b"" if self._ended else data
                     return
-                self._between = b""
-                if not data.startswith(b"\x1f\x8b"):
-                    self._ended = True
-                    return
-                self._stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            yield from _inflated(self._stream, data)
-            data = self._stream.unused_data
-            if self._stream.eof:
+                self._start = b""
+                self._stream = self._inflater.gzip(_PIECE_BYTES)
+            yield from self._stream.feed(data)
+            data = self._stream.rest
+            if self._stream.ended:
                 self._stream = None
+                self._members += 1
+
+    def _begins(self, data: bytes) -> bool:
+        """Whether a member's header is there, whole: ISA-L loses its place in one that comes in pieces."""
+        if len(data) < len(MAGIC):
+            return False
+        if not data.startswith(MAGIC):
+            self._ended = self._members > 0
+            return not self._ended
+        try:
+            return header_bytes(data) is not None
+        except ValueError as error:
+            raise _Broken(str(error)) from error
 
     @property
     def complete(self) -> bool:
-        return self._stream is None
+        return self._stream is None and self._members > 0 and len(self._start) < len(MAGIC)
 
 
 class _Deflate:
     """The zlib format, or the bare deflate that some servers send under the same name."""
 
-    def __init__(self) -> None:
-        self._stream: zlib._Decompress | None = None
+    def __init__(self, inflater: Inflater) -> None:
+        self._inflater = inflater
+        self._stream: Stream | None = None
         self._start = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -98,17 +99,18 @@ class _Deflate:
                 self._start = data
                 return
             is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-            self._stream = zlib.decompressobj(zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS)
-        if not self._stream.eof:
-            yield from _inflated(self._stream, data)
+            opened = self._inflater.zlib if is_zlib else self._inflater.bare
+            self._stream = opened(_PIECE_BYTES)
+        if not self._stream.ended:
+            yield from self._stream.feed(data)
 
     @property
     def complete(self) -> bool:
-        return self._stream is not None and self._stream.eof
+        return self._stream is not None and self._stream.ended
 
 
 class _Brotli:
-    def __init__(self) -> None:
+    def __init__(self, _: Inflater) -> None:
         self._stream = brotli.Decompressor()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -132,7 +134,7 @@ class _Brotli:
 class _Zstd:
     """Frames one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, _: Inflater) -> None:
         self._stream = self._frame()
 
     @staticmethod
@@ -156,7 +158,8 @@ class _Zstd:
         return self._stream.eof
 
 
-_DECODERS: dict[str, Callable[[], _Decoder]] = {
+_FASTEST = inflaters()[0]
+_DECODERS: dict[str, Callable[[Inflater], _Decoder]] = {
     "gzip": _Gzip,
     "x-gzip": _Gzip,
     "deflate": _Deflate,
@@ -185,7 +188,9 @@ class Body:
     BodyTooLarge over `limit_bytes` decoded, and TruncatedBody from `finish` where a coding's end is missing.
     """
 
-    def __init__(self, what: str, coded: Sequence[str], limit_bytes: int) -> None:
+    def __init__(
+        self, what: str, coded: Sequence[str], limit_bytes: int, inflater: Inflater = _FASTEST
+    ) -> None:
         if len(coded) > _MAX_CODINGS:
             raise ProtocolError(f"{what}: {len(coded)} content codings on one body")
         for name in coded:
@@ -193,7 +198,7 @@ class Body:
                 raise ProtocolError(f"{what}: the content coding {name!r} is unknown")
         self._what = what
         self._coded = tuple(reversed(coded))
-        self._stages = [_DECODERS[name]() for name in self._coded]
+        self._stages = [_DECODERS[name](inflater) for name in self._coded]
         # A stage's input is bounded like the wire: codings can be nested so that only the inner ones are a
         # bomb.
         self._taken = [0] * (len(self._stages) + 1)
@@ -221,7 +226,7 @@ class Body:
         try:
             for piece in self._stages[stage].feed(data):
                 self._pass_on(stage + 1, piece)
-        except _Broken as error:
+        except (_Broken, NotDeflated) as error:
             raise ProtocolError(f"{self._what}: the body is no {self._coded[stage]}: {error}") from error
 
     def finish(self) -> bytes:

@@ -12,18 +12,16 @@ from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from yarl import URL
 
-from airless.core.clock import Clock
 from airless.core.errors import ConfigError
 from airless.crawl.errors import ConnectError, FetchTimeout, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
-from airless.crawl.http.addresses import AddressGuard, system_lookup
+from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.bodies import ACCEPT_ENCODING, Body, codings
-from airless.crawl.http.cookies import CookieJar
 from airless.crawl.http.dialling import Dial, DialRequest, GuardedConnector
 from airless.crawl.http.faults import unanswered, unfinished
+from airless.crawl.http.fetching import Fetching
 from airless.crawl.request import Request
 from airless.crawl.response import Response
-from airless.crawl.settings import Http
 
 _READ_BYTES = 64 * 1024
 _LINE_BYTES = 8 * 1024
@@ -38,32 +36,16 @@ _NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
 class AiohttpFetcher:
     """A Fetcher (airless.crawl.fetch) over HTTP/1.1.
 
-    `concurrency` and `per_host` bound the connections, `page_bytes` one decoded body. The session opens with
-    the first fetch and belongs to that event loop; a fetch on another loop opens a new one. URLs go on the
-    wire as they are. A kept connection that the server had closed in the meantime costs an idempotent request
-    nothing: it is sent again on another. With `http.proxy` the guard sees the proxy, and in URLs address
-    literals only: which address the proxy takes for a name is its own business, and `Response.address` is the
-    proxy's.
+    The session opens with the first fetch and belongs to that event loop; a fetch on another loop opens a new
+    one. URLs go on the wire as they are. A kept connection that the server had closed in the meantime costs an
+    idempotent request nothing: it is sent again on another. With `http.proxy` the guard sees the proxy, and
+    in URLs address literals only: which address the proxy takes for a name is its own business, and
+    `Response.address` is the proxy's.
     """
 
-    def __init__(
-        self,
-        http: Http,
-        *,
-        concurrency: int,
-        per_host: int,
-        page_bytes: int,
-        guard: AddressGuard,
-        clock: Clock,
-        cookies: CookieJar | None = None,
-    ) -> None:
-        self._http = http
-        self._concurrency = concurrency
-        self._per_host = per_host
-        self._page_bytes = page_bytes
-        self._guard = guard
-        self._clock = clock
-        self._cookies = cookies
+    def __init__(self, fetching: Fetching) -> None:
+        http = fetching.http
+        self._fetching = fetching
         self._lookup = system_lookup(http.resolve)
         self._proxy = _proxy(http.proxy)
         defaults = {
@@ -78,18 +60,18 @@ class AiohttpFetcher:
 
     async def fetch(self, request: Request) -> Response:
         """The whole answer, whatever its status. Raises FetchError where there is none."""
-        started_s = self._clock.monotonic()
+        started_s = self._fetching.clock.monotonic()
         what = f"{request.method} {request.url}"
         try:
-            async with asyncio.timeout(self._http.timeout_s):
+            async with asyncio.timeout(self._fetching.http.timeout_s):
                 response = await self._answer(request, what)
         except TimeoutError as error:
-            raise FetchTimeout(f"{what}: not done in {self._http.timeout_s:g} s") from error
-        response.elapsed_s = self._clock.monotonic() - started_s
-        if self._cookies is not None:
+            raise FetchTimeout(f"{what}: not done in {self._fetching.http.timeout_s:g} s") from error
+        response.elapsed_s = self._fetching.clock.monotonic() - started_s
+        if self._fetching.cookies is not None:
             set_cookie = response.headers.get_all("set-cookie")
             if set_cookie:
-                self._cookies.store(request.url, set_cookie, self._clock.now())
+                self._fetching.cookies.store(request.url, set_cookie, self._fetching.clock.now())
         return response
 
     async def aclose(self) -> None:
@@ -110,16 +92,16 @@ class AiohttpFetcher:
             self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
                 connector=GuardedConnector(
-                    guard=self._guard,
+                    guard=self._fetching.guard,
                     lookup=self._lookup,
                     proxy_host=self._proxy.raw_host if self._proxy is not None else None,
-                    limit=self._concurrency,
-                    limit_per_host=self._per_host,
+                    limit=self._fetching.concurrency,
+                    limit_per_host=self._fetching.per_host,
                 ),
                 request_class=DialRequest,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._http.connect_timeout_s),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._fetching.http.connect_timeout_s),
                 read_bufsize=_READ_BYTES,
                 max_line_size=_LINE_BYTES,
                 max_field_size=_FIELD_BYTES,
@@ -159,8 +141,8 @@ class AiohttpFetcher:
         fields = dict(self._defaults)
         if credentials is not None:
             fields["authorization"] = ("Authorization", credentials)
-        if self._cookies is not None:
-            cookie = self._cookies.header(request.url, self._clock.now())
+        if self._fetching.cookies is not None:
+            cookie = self._fetching.cookies.header(request.url, self._fetching.clock.now())
             if cookie is not None:
                 fields["cookie"] = ("Cookie", cookie)
         if request.headers:
@@ -176,10 +158,12 @@ class AiohttpFetcher:
             if coding.strip().lower() not in ("chunked", "identity"):
                 raise ProtocolError(f"{what}: the transfer coding {coding!r} was not asked for")
         has_body = request.method != "HEAD" and answer.status not in (204, 304)
-        body = Body(what, codings(headers) if has_body else (), request.max_bytes or self._page_bytes)
+        body = Body(
+            what, codings(headers) if has_body else (), request.max_bytes or self._fetching.page_bytes
+        )
         if has_body and answer.content_length is not None:
             body.expect(answer.content_length)
-        dial.body = answer.content
+        dial.reads(answer.content)
         try:
             while chunk := await answer.content.read(_READ_BYTES):
                 body.feed(chunk)

@@ -22,26 +22,31 @@ _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class Dial:
-    """What a fetch learns of its connection: the peer's IP address, and whether it had been used.
+    """What a fetch learns of its connection: the peer's IP address, and whether it had been used."""
 
-    The fetch puts the `body` that it reads here, for the connection's end to be told to it.
-    """
-
-    __slots__ = ("address", "body", "protocol", "reused")
+    __slots__ = ("_body", "_gone", "address", "protocol", "reused")
 
     def __init__(self) -> None:
         self.address: str | None = None
-        self.body: aiohttp.StreamReader | None = None
         self.protocol: ResponseHandler | None = None
         self.reused = False
+        self._body: aiohttp.StreamReader | None = None
+        self._gone = False
+
+    def reads(self, body: aiohttp.StreamReader) -> None:
+        """The fetch is about to read this: it is to be told where the connection ends, or has ended."""
+        self._body = body
+        if self._gone:
+            self.lost()
 
     def lost(self) -> None:
         """The connection is gone: a reader that still waits would wait for ever.
 
         aiohttp tells it of an end that comes too early, but not of a chunk that can't be parsed.
         """
-        if self.body is not None and not self.body.is_eof() and self.body.exception() is None:
-            self.body.set_exception(aiohttp.ClientPayloadError("the connection ended within the body"))
+        self._gone = True
+        if self._body is not None and not self._body.is_eof() and self._body.exception() is None:
+            self._body.set_exception(aiohttp.ClientPayloadError("the connection ended within the body"))
 
 
 class DialRequest(ClientRequest):

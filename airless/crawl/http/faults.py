@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 import aiohttp
+from aiohttp.http_exceptions import TransferEncodingError
 
 from airless.crawl.errors import (
     ConnectError,
@@ -35,8 +36,11 @@ def unanswered(what: str, error: Exception) -> FetchError:
         return ConnectError(f"{what}: the connection was closed before an answer")
     if isinstance(error, aiohttp.ClientResponseError) and _in_a_chunk(error):
         return unfinished(what, error)
+    if isinstance(error, aiohttp.ClientResponseError) and not _words(error):
+        # What stopped the parser was no fault of the answer's, which may well be there the next time.
+        return ConnectError(f"{what}: the answer could not be read ({_source(error)!r})")
     if isinstance(error, aiohttp.ClientResponseError):
-        return ProtocolError(f"{what}: the answer is no valid HTTP: {_line(error.message)}")
+        return ProtocolError(f"{what}: the answer is no valid HTTP: {_line(_words(error))}")
     if isinstance(error, aiohttp.ClientConnectionError | OSError):
         return ConnectError(f"{what}: the connection broke before an answer ({error})")
     return ProtocolError(f"{what}: the request can't be sent: {_line(str(error))}")
@@ -44,7 +48,7 @@ def unanswered(what: str, error: Exception) -> FetchError:
 
 def unfinished(what: str, error: Exception) -> FetchError:
     """The error for a fetch of `what` whose body broke off."""
-    reason = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    reason = _words(error) if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return TruncatedBody(f"{what}: the body broke off: {_line(reason)}")
 
 
@@ -58,8 +62,24 @@ def _handshake(what: str, error: aiohttp.ClientSSLError) -> FetchError:
 
 def _in_a_chunk(error: aiohttp.ClientResponseError) -> bool:
     """Whether the headers were fine and it was the chunked body, come along with them, that broke."""
-    # The parser has no class of its own for it. What it quotes from the answer stands behind the colon.
-    return "chunk" in error.message.partition(":")[0]
+    # The compiled parser has no class of its own for it: its words before the colon say so, and what it
+    # quotes from the answer stands behind. The one in Python has a class, and may say nothing but a quote.
+    if isinstance(_source(error), TransferEncodingError):
+        return True
+    return "chunk" in _words(error).partition(":")[0]
+
+
+def _words(error: aiohttp.ClientResponseError) -> str:
+    """What the parser said, if anything: aiohttp leaves it out where it doesn't know the error's class."""
+    # Which it doesn't where a tool has had its modules loaded twice, the compiled parser once.
+    return error.message or str(getattr(_source(error), "message", ""))
+
+
+def _source(error: BaseException) -> BaseException:
+    """What was raised in the first place."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _line(text: str) -> str:

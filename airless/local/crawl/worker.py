@@ -20,8 +20,7 @@ from airless.core.ports import Engine
 from airless.crawl.budget import Budget
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, CachingFetcher, CookieJar
-from airless.crawl.http.fast import FastFetcher
+from airless.crawl.http import AddressGuard, CachingFetcher, CookieJar, Fetching, choose_fetcher
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.levels import Board
 from airless.crawl.shard import Layout
@@ -92,7 +91,7 @@ async def make_crawler(
     scope = plan.scope(spider)
     http = settings.http
     cookies = not scope.everywhere if http.cookies is None else http.cookies
-    fetcher: Fetcher = FastFetcher(
+    fetching = Fetching(
         http,
         concurrency=settings.pace.concurrency,
         per_host=max(settings.pace.per_host, 1),
@@ -101,6 +100,7 @@ async def make_crawler(
         clock=clock,
         cookies=CookieJar() if cookies else None,
     )
+    fetcher: Fetcher = choose_fetcher(fetching)
     if http.cache:
         fetcher = CachingFetcher(fetcher, engine.objects, clock)
     try:

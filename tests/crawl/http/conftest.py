@@ -13,7 +13,7 @@ from support.hostile_server import HostileServer, hostile_server
 
 from airless.core.clock import SystemClock
 from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, CookieJar
+from airless.crawl.http import AddressGuard, CookieJar, Fetching
 from airless.crawl.settings import Http
 
 
@@ -31,7 +31,7 @@ def make(request: pytest.FixtureRequest) -> Make:
         cookies: CookieJar | None = None,
         **http: Any,
     ) -> AsyncIterator[Fetcher]:
-        fetcher = cls(
+        fetching = Fetching(
             replace(Http(timeout_s=20.0, connect_timeout_s=5.0), **http),
             concurrency=8,
             per_host=per_host,
@@ -40,6 +40,7 @@ def make(request: pytest.FixtureRequest) -> Make:
             clock=SystemClock(),
             cookies=cookies,
         )
+        fetcher = cls(fetching)
         try:
             yield fetcher
         finally:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.util import find_spec
 
 from support.hostile_server import Handler
 
 from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AiohttpFetcher
-from airless.crawl.http.fast import FastFetcher
+from airless.crawl.http import AiohttpFetcher, FastFetcher, Fetching
 
 Make = Callable[..., AbstractAsyncContextManager[Fetcher]]
 
-FETCHERS: dict[str, Callable[..., Fetcher]] = {"aiohttp": AiohttpFetcher, "fast": FastFetcher}
+FETCHERS: dict[str, Callable[[Fetching], Fetcher]] = {"aiohttp": AiohttpFetcher, "fast": FastFetcher}
+if find_spec("h2") is not None:
+    # An extra, which an installation need not have.
+    from airless.crawl.http.http2 import Http2Fetcher
+
+    FETCHERS["http2"] = Http2Fetcher
 
 
 @asynccontextmanager

@@ -29,8 +29,7 @@ from support.hostile_server import (
 from airless.core.clock import Clock, ManualClock, SystemClock
 from airless.crawl.errors import ConnectError, FetchTimeout, ProtocolError, TlsError
 from airless.crawl.headers import Headers
-from airless.crawl.http import AddressGuard
-from airless.crawl.http.fast import FastFetcher
+from airless.crawl.http import AddressGuard, FastFetcher, Fetching
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import origin, split
 from airless.crawl.http.fast.slots import Slots
@@ -42,12 +41,14 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 def fast(*, per_host: int = 4, concurrency: int = 8, clock: Clock | None = None, **http: Any) -> FastFetcher:
     return FastFetcher(
-        Http(**http),
-        concurrency=concurrency,
-        per_host=per_host,
-        page_bytes=1_000_000,
-        guard=AddressGuard(allow_private=True),
-        clock=clock or SystemClock(),
+        Fetching(
+            Http(**http),
+            concurrency=concurrency,
+            per_host=per_host,
+            page_bytes=1_000_000,
+            guard=AddressGuard(allow_private=True),
+            clock=clock or SystemClock(),
+        )
     )
 
 
@@ -249,18 +250,18 @@ class TestTime:
         await fetcher.aclose()
 
     async def test_spares_no_more_connections_than_are_worth_keeping(self, server: HostileServer) -> None:
-        together = asyncio.Event()
+        together = asyncio.Barrier(140)
 
         async def all_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
-            if len(server.requests) == 260:
-                together.set()
             await together.wait()
             writer.write(answer(b"ok"))
 
         server.routes[ANY] = all_at_once
-        fetcher = fast(per_host=300, concurrency=300)
-        await asyncio.gather(*(fetcher.fetch(Request(server.url(f"/{n}"))) for n in range(260)))
-        assert server.connections == 260
+        fetcher = fast(per_host=140, concurrency=140, resolve={"other.test": "127.0.0.1"})
+        for host in ("127.0.0.1", "other.test"):
+            urls = [server.url(f"/{n}", host=host) for n in range(140)]
+            await asyncio.gather(*(fetcher.fetch(Request(url)) for url in urls))
+        assert server.connections == 280
         await asyncio.wait_for(server.closed_by_peer.wait(), 5)
         await fetcher.aclose()
 
@@ -433,3 +434,67 @@ class TestTls:
             await fetcher.fetch(Request(tls_server.url("/", host="other.test")))
         await fetcher.aclose()
         assert tls_server.requests == []
+
+
+@pytest.mark.parametrize("pure", [False, True])
+class TestAnswersInPieces:
+    """With the compiled reader of plain heads and without it."""
+
+    @pytest.mark.parametrize(
+        ("head", "body"),
+        [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""),
+            (b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length:  5 \r\n\r\n", b"hello"),
+            (b"HTTP/1.1 404 Not Found\r\nConnection: Keep-Alive\r\nContent-Length: 3\r\n\r\n", b"abc"),
+            (b"HTTP/1.1 200 \r\nContent-Length: 3\r\n\r\n", b"abc"),
+            (b"HTTP/1.1 200\r\nContent-Length: 3\r\n\r\n", b"abc"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-Long: %b\r\n\r\n" % (b"v" * 20_000), b"abc"),
+        ],
+    )
+    @pytest.mark.parametrize("cuts", [(), (5,), (-1,), (-4, -2), (20,)])
+    async def test_make_one_whole_and_leave_the_connection_usable(
+        self,
+        server: HostileServer,
+        monkeypatch: pytest.MonkeyPatch,
+        pure: bool,
+        head: bytes,
+        body: bytes,
+        cuts: tuple[int, ...],
+    ) -> None:
+        if pure:
+            monkeypatch.setattr("airless.crawl.http.fast.answer.speed", None)
+
+        async def in_pieces(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
+            whole = head + body
+            at = 0
+            for cut in (*(cut % len(whole) for cut in cuts), len(whole)):
+                writer.write(whole[at:cut])
+                await writer.drain()
+                await asyncio.sleep(0.01)
+                at = cut
+
+        server.routes[ANY] = in_pieces
+        fetcher = fast()
+        for _ in range(2):
+            response = await fetcher.fetch(Request(server.url("/")))
+            assert response.body == body
+            assert response.wire_bytes == len(body)
+            assert response.headers["content-length"] == str(len(body))
+        assert server.connections == 1
+        await fetcher.aclose()
+
+    async def test_bytes_that_nobody_asked_for_end_the_connection(
+        self, server: HostileServer, monkeypatch: pytest.MonkeyPatch, pure: bool
+    ) -> None:
+        if pure:
+            monkeypatch.setattr("airless.crawl.http.fast.answer.speed", None)
+
+        async def too_much(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n")
+
+        server.routes[ANY] = too_much
+        fetcher = fast()
+        for number in (1, 2):
+            assert (await fetcher.fetch(Request(server.url("/")))).body == b"ok"
+            assert server.connections == number
+        await fetcher.aclose()

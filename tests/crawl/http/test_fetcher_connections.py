@@ -31,7 +31,7 @@ from support.hostile_server import (
 from airless.core.clock import SystemClock
 from airless.core.errors import ConfigError
 from airless.crawl.errors import AddressRefused, BodyTooLarge, ConnectError, ProtocolError, TlsError
-from airless.crawl.http import AddressGuard, CookieJar
+from airless.crawl.http import AddressGuard, CookieJar, Fetching
 from airless.crawl.http.dialling import GuardedResolver
 from airless.crawl.request import Request
 from airless.crawl.settings import Http
@@ -378,7 +378,7 @@ class TestAFetcher:
     @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     def test_opens_again_on_a_second_event_loop(self, name: str, closes: bool) -> None:
-        fetcher = FETCHERS[name](
+        fetching = Fetching(
             Http(),
             concurrency=4,
             per_host=2,
@@ -386,6 +386,7 @@ class TestAFetcher:
             guard=AddressGuard(allow_private=True),
             clock=SystemClock(),
         )
+        fetcher = FETCHERS[name](fetching)
 
         async def invocation(last: bool) -> bytes:
             async with hostile_server({"/": says(answer(b"warm"))}) as server:

@@ -11,7 +11,7 @@ from support.hostile_server import Handler, HostileServer, answer, in_turn, says
 
 from airless.core.clock import SystemClock
 from airless.crawl.errors import ConnectError
-from airless.crawl.http import AddressGuard, AiohttpFetcher, CachingFetcher
+from airless.crawl.http import AddressGuard, AiohttpFetcher, CachingFetcher, Fetching
 from airless.crawl.http.cache import MARK, PREFIX
 from airless.crawl.request import Request
 from airless.crawl.settings import Http
@@ -31,12 +31,14 @@ async def engine() -> AsyncIterator[MemoryEngine]:
 async def fetcher(engine: MemoryEngine) -> AsyncIterator[CachingFetcher]:
     clock = SystemClock()
     inner = AiohttpFetcher(
-        Http(timeout_s=10.0),
-        concurrency=4,
-        per_host=4,
-        page_bytes=1_000_000,
-        guard=AddressGuard(allow_private=True),
-        clock=clock,
+        Fetching(
+            Http(timeout_s=10.0),
+            concurrency=4,
+            per_host=4,
+            page_bytes=1_000_000,
+            guard=AddressGuard(allow_private=True),
+            clock=clock,
+        )
     )
     caching = CachingFetcher(inner, engine.objects, clock)
     yield caching

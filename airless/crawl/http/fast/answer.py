@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httptools
 
+from airless.crawl.compiled import speed
 from airless.crawl.errors import BodyTooLarge, ConnectError, FetchError, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
 from airless.crawl.http.bodies import Body, codings
@@ -13,12 +14,15 @@ _LINE_BYTES = 8 * 1024
 _HEAD_BYTES = 64 * 1024
 _FIELDS = 256
 
+# Of a body, instead of the bytes that are left of it: nothing was read yet, and the parser reads it.
+_UNREAD, _PARSED = -1, -2
+
 
 class Answer:
     """What one connection's parser (llhttp) reports goes here, one answer after the other.
 
     After `begin` the parser is fed until `fault` is set or `complete` is true; then `headers` and `body` give
-    the result. `stray` says that bytes followed which nobody had asked for. `progress` grows with each head
+    the result. Plain answers need no parser: `take` says so. `stray` says that bytes followed which nobody had asked for. `progress` grows with each head
     and each byte of body.
     """
 
@@ -27,6 +31,7 @@ class Answer:
         "_fields",
         "_head",
         "_heads",
+        "_left",
         "_limit_bytes",
         "_parser_waits",
         "_pieces",
@@ -67,6 +72,7 @@ class Answer:
         self.begun = self.complete = self.delimited = self.framed = False
         self.in_head = True
         self._heads = self.status = self.wire_bytes = 0
+        self._left = _UNREAD
 
     @property
     def what(self) -> str:
@@ -76,6 +82,33 @@ class Answer:
     @property
     def progress(self) -> int:
         return self._heads + self.wire_bytes
+
+    def take(self, buffer: memoryview, size: int) -> bool:
+        """Take the first `size` bytes of a buffer, where this is a plain answer; else they are the parser's."""
+        left = self._left
+        if left >= 0:
+            piece = buffer[:size]
+        elif left == _PARSED or speed is None or self._to_head:
+            return False
+        else:
+            self._left = _PARSED
+            found = speed.plain_answer(buffer, size)
+            if found is None or found[2] > self._limit_bytes:
+                return False
+            self.status, self._head, left, at = found
+            self.begun = self.delimited = self.framed = self.keeps_alive = True
+            self.in_head = False
+            self._heads = 1
+            piece = buffer[at:size]
+        if len(piece) > left:
+            self.stray = True
+            piece = piece[:left]
+        if piece:
+            self._pieces.append(bytes(piece))
+            self.wire_bytes += len(piece)
+        self._left = left - len(piece)
+        self.complete = not self._left
+        return True
 
     def headers(self) -> Headers:
         return Headers.from_wire(self._head)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from airless.core.clock import Clock
 from airless.crawl.errors import ConnectError, ProtocolError
-from airless.crawl.http.addresses import AddressGuard, system_lookup
-from airless.crawl.http.client import AiohttpFetcher
-from airless.crawl.http.cookies import CookieJar
+from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast.dial import Dialler
 from airless.crawl.http.fast.head import Heads, common
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import Origin, origin, split
 from airless.crawl.http.fast.pool import Pool
+from airless.crawl.http.fetching import Fetching
 from airless.crawl.request import Request
 from airless.crawl.response import Response
-from airless.crawl.settings import Http
+
+if TYPE_CHECKING:
+    from airless.crawl.http.client import AiohttpFetcher
 
 # RFC 9110 §9.2.2: what may be sent again without knowing whether it arrived.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -33,24 +34,16 @@ class FastFetcher:
     AiohttpFetcher's.
     """
 
-    def __init__(
-        self,
-        http: Http,
-        *,
-        concurrency: int,
-        per_host: int,
-        page_bytes: int,
-        guard: AddressGuard,
-        clock: Clock,
-        cookies: CookieJar | None = None,
-    ) -> None:
+    def __init__(self, fetching: Fetching) -> None:
+        http = fetching.http
+        self._fetching = fetching
         self._http = http
-        self._concurrency = concurrency
-        self._per_host = per_host
-        self._page_bytes = page_bytes
-        self._guard = guard
-        self._clock = clock
-        self._cookies = cookies
+        self._concurrency = fetching.concurrency
+        self._per_host = fetching.per_host
+        self._page_bytes = fetching.page_bytes
+        self._guard = fetching.guard
+        self._clock = fetching.clock
+        self._cookies = fetching.cookies
         self._lookup = system_lookup(http.resolve)
         self._heads = Heads(http)
         self._origins: dict[str, tuple[Origin, str, bytes]] = {}
@@ -155,15 +148,10 @@ class FastFetcher:
 
     def _handed_over(self) -> AiohttpFetcher:
         if self._other is None:
-            self._other = AiohttpFetcher(
-                self._http,
-                concurrency=self._concurrency,
-                per_host=self._per_host,
-                page_bytes=self._page_bytes,
-                guard=self._guard,
-                clock=self._clock,
-                cookies=self._cookies,
-            )
+            # A crawl seldom needs it, and to import it takes as long as to fetch a thousand pages.
+            from airless.crawl.http.client import AiohttpFetcher
+
+            self._other = AiohttpFetcher(self._fetching)
         return self._other
 
 

@@ -114,11 +114,12 @@ class Connection(asyncio.BufferedProtocol):
             # An answer that nobody asked for would be taken for the next request's.
             self.abort()
             return
-        try:
-            answer.parser.feed_data(self._buffer[:nbytes])
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            answer.broken(error)
-            self.stale = self.reused and isinstance(answer.fault, ProtocolError)
+        if not answer.take(self._buffer, nbytes):
+            try:
+                answer.parser.feed_data(self._buffer[:nbytes])
+            except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+                answer.broken(error)
+                self.stale = self.reused and isinstance(answer.fault, ProtocolError)
         if answer.fault is not None:
             self._fail(answer.fault)
         elif answer.complete:

@@ -13,6 +13,8 @@ from airless.crawl.http.fast.slots import Slots
 
 _READ_BYTES = 64 * 1024
 _KEPT = 256
+"""Connections that are kept at the least; as many as may be lent are, where that is more."""
+
 _KEPT_S = 30.0
 _SWEEP_S = 0.25
 
@@ -46,6 +48,7 @@ class Pool:
         self._slots = Slots(concurrency)
         self._per_host = per_host
         self._timeout_s = timeout_s
+        self._kept = max(_KEPT, concurrency)
         self._sweep_s = min(_SWEEP_S, timeout_s / 4)
         # asyncio's own reads of 256 KiB have the allocator fault their pages in again each time.
         self._buffer = memoryview(bytearray(_READ_BYTES))
@@ -177,7 +180,7 @@ class Pool:
         kept.sort(key=lambda connection: -connection.deadline_s)
         for place, connection in enumerate(kept):
             asked_s = connection.deadline_s - self._timeout_s
-            if place >= _KEPT or asked_s + _KEPT_S <= now_s:
+            if place >= self._kept or asked_s + _KEPT_S <= now_s:
                 connection.abort()
         self._sweeping = None
         if self._open:
