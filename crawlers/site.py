@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ class SiteSpider(Spider):
     an item too.
     """
 
-    async def parse(self, response: Response) -> AsyncIterator[dict[str, Any] | Follow]:
+    def parse(self, response: Response) -> Iterator[dict[str, Any] | Follow]:
         is_page = response.is_html
         yield {
             "url": response.url,

@@ -32,7 +32,7 @@ async def run_callback(spider: Spider, response: Response, take: Callable[[Any],
     name = response.request.callback or DEFAULT
     made = _method(spider, name)(response)
     if isasyncgen(made):
-        # The common case, without a generator around it.
+        # Generators are the common case, which goes without another around it.
         try:
             async for each in made:
                 if type(each) is dict or _is_result(each):
@@ -42,6 +42,15 @@ async def run_callback(spider: Spider, response: Response, take: Callable[[Any],
         except BaseException:
             await made.aclose()
             raise
+    elif isgenerator(made):
+        try:
+            for each in made:
+                if type(each) is dict or _is_result(each):
+                    take(each)
+                elif each is not None:
+                    raise _no_result(each, _where(spider, name))
+        finally:
+            made.close()
     else:
         async with aclosing(_results(made, _where(spider, name))) as results:
             async for result in results:

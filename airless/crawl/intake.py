@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from airless.core.clock import Clock
 from airless.core.codec import decode
@@ -32,6 +32,16 @@ SHARD_BUFFER = 1_000
 BUFFER = 8_000
 MOST_BUFFERED = 64_000
 POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A message that was read. Without a shard somebody published it by hand; `admit` leaves the decision to it."""
+
+    id: str
+    shard: int | None
+    requests: list[Request]
+    admit: bool = False
 
 
 class Intake:
@@ -157,9 +167,8 @@ class Intake:
 
     async def _accept(self, delivery: Delivery, *, probe: bool = False) -> None:
         try:
-            message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
-            index, requests = self._requests_of(message)
-            hosts = [host_key(request.url) for request in requests]
+            arrived = self._read(delivery)
+            hosts = [host_key(request.url) for request in arrived.requests]
         except (MessageError, ValueError, LookupError) as error:
             logger.error("a message on %s can't be read and was laid aside: %s", delivery.topic, error)
             self._shards.laid_aside[f"dead/{delivery.topic}/{delivery.id}"] = delivery.body
@@ -167,18 +176,19 @@ class Intake:
             self._changed()
             return
         lease = replace(delivery, body=b"")
+        index, requests = arrived.shard, arrived.requests
         home = self._shards.home(self._discovery.shard_of(requests[0])) if index is None else index
         shard = await self._shards.get(home)
-        if (known := shard.held(message.id)) is not None:
+        if (known := shard.held(arrived.id)) is not None:
             known.delivery = lease
             return
-        held = Held(lease, message.id, shard.index, len(requests))
-        if shard.has_applied(message.id):
+        held = Held(lease, arrived.id, shard.index, len(requests))
+        if shard.has_applied(arrived.id):
             shard.end_message(held)
         elif index is None:
             self._discovery.offer(shard, requests)
             shard.end_message(held)
-        elif message.data.get(ADMIT):
+        elif arrived.admit:
             self._discovery.admit(shard, requests)
             shard.end_message(held)
         elif probe and (delay_s := self._saturated_for(set(hosts))):
@@ -191,6 +201,15 @@ class Intake:
                     shard.buffered += 1
                     self._schedule.add(host, Entry(request, held, position))
         self._changed()
+
+    def _read(self, delivery: Delivery) -> _Arrived:
+        """What a message holds. Raises MessageError."""
+        own = self._shards.sent.take(delivery.id)
+        if own is not None:
+            return _Arrived(delivery.id, *own)
+        message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
+        index, requests = self._requests_of(message)
+        return _Arrived(message.id, index, requests, admit=bool(message.data.get(ADMIT)))
 
     def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
         """A frontier message's shard, None for one that was published by hand, and its requests.

@@ -25,6 +25,7 @@ from airless.crawl.packing import in_batches, pack
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints, unpack_fingerprints
+from airless.crawl.sent import Sent
 from airless.crawl.sites import host_hash
 
 BATCH_REQUESTS = 200
@@ -103,7 +104,7 @@ class _Merged:
 class Shard:
     """A shard as its one owner holds it. Nothing here waits; `write` says what to commit."""
 
-    def __init__(self, layout: Layout, index: int) -> None:
+    def __init__(self, layout: Layout, index: int, sent: Sent | None = None) -> None:
         self.layout = layout
         self.index = index
         self.version: str | None = None
@@ -127,11 +128,15 @@ class Shard:
         self._later: dict[int, list[Request]] = {}
         self._foreign: dict[int, list[Request]] = {}
         self._settle: dict[str, Settlement] = {}
+        self._sent = sent
 
     @classmethod
-    async def load(cls, engine: Engine, layout: Layout, index: int) -> Shard:
-        """The shard as last committed; a new one where there is none. Raises EngineError if it's damaged."""
-        shard = cls(layout, index)
+    async def load(cls, engine: Engine, layout: Layout, index: int, sent: Sent | None = None) -> Shard:
+        """The shard as last committed; a new one where there is none. Raises EngineError if it's damaged.
+
+        `sent` is told of the plain links that it publishes to itself.
+        """
+        shard = cls(layout, index, sent)
         stored = await engine.state.load(layout.shard_key(index))
         if stored is None:
             return shard
@@ -314,7 +319,10 @@ class Shard:
 
         for lane in _by_priority(self._out):
             for batch in in_batches(lane, BATCH_REQUESTS):
-                yield message(self.index, batch)
+                made = message(self.index, batch)
+                if self._sent is not None and "requests" not in made.data:
+                    self._sent.remember(made.id, self.index, batch)
+                yield made
         for not_before_s, requests in self._later.items():
             for lane in _by_priority(requests):
                 for batch in in_batches(lane, BATCH_REQUESTS):

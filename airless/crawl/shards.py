@@ -11,6 +11,7 @@ from airless.crawl.levels import Levels
 from airless.crawl.pace import HostPace
 from airless.crawl.request import Request
 from airless.crawl.schedule import HostQueue
+from airless.crawl.sent import Sent
 from airless.crawl.settings import Settings
 from airless.crawl.shard import Layout, Shard
 
@@ -18,8 +19,8 @@ from airless.crawl.shard import Layout, Shard
 class Shards:
     """Loads a shard when it is first needed; afterwards this process holds it. `owns` says which are ours.
 
-    `strays` are settlements of messages that belong to no shard, `laid_aside` objects to keep of them (by
-    name); the next commit takes both.
+    `sent` is what they published last. `strays` are settlements of messages that belong to no shard,
+    `laid_aside` objects to keep of them (by name); the next commit takes both.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Shards:
         self.levels: Levels | None = None
         self.strays: list[Settlement] = []
         self.laid_aside: dict[str, bytes] = {}
+        self.sent = Sent()
         self._engine = engine
         self._settings = settings
         self._owns = owns
@@ -51,7 +53,7 @@ class Shards:
     async def get(self, index: int) -> Shard:
         shard = self._loaded.get(index)
         if shard is None:
-            shard = await Shard.load(self._engine, self.layout, index)
+            shard = await Shard.load(self._engine, self.layout, index, self.sent)
             self._loaded[index] = shard
             if self.levels is not None:
                 for depth, number in shard.levels.items():

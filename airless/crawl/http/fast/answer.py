@@ -21,9 +21,9 @@ _UNREAD, _PARSED = -1, -2
 class Answer:
     """What one connection's parser (llhttp) reports goes here, one answer after the other.
 
-    After `begin` the parser is fed until `fault` is set or `complete` is true; then `headers` and `body` give
-    the result. Plain answers need no parser: `take` says so. `stray` says that bytes followed which nobody had asked for. `progress` grows with each head
-    and each byte of body.
+    After `begin` what comes is offered to `take`, and what that leaves to the parser, until `fault` is set or
+    `complete` is true; then `headers` and `body` give the result. `stray` says that bytes followed which nobody
+    had asked for. `progress` grows with each head and each byte of body.
     """
 
     __slots__ = (
