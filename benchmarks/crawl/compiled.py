@@ -19,11 +19,11 @@ _SKIPPED = "/(test|tests|idlelib|lib2to3|turtledemo)/"
 
 
 def environment(cache: Path) -> dict[str, str]:
-    """Where contenders run: no proxies, and byte code in a folder of ours, whatever is said about writing it."""
+    """Where contenders run: no proxies, airless as it is by default, and byte code in a folder of ours."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("PYTHON") and not name.lower().endswith("_proxy")
+        if not name.startswith(("PYTHON", "AIRLESS_")) and not name.lower().endswith("_proxy")
     }
     return kept | {"PYTHONPYCACHEPREFIX": str(cache / "pycache")}
 

@@ -22,7 +22,8 @@ class Server:
     """Serves ``root/host/path`` on 127.0.0.1.
 
     `tls` makes and uses a certificate for `hosts`, signed by a CA of its own. With `gzip_static` a
-    page's ``.gz`` is sent to who accepts gzip. `core` is where it runs.
+    page's ``.gz`` is sent to who accepts gzip. `core` is where it runs. `charset` is what it says that text is
+    in; empty, it says nothing.
     """
 
     root: Path
@@ -32,6 +33,7 @@ class Server:
     core: int = 0
     tls: bool = False
     gzip_static: bool = False
+    charset: str = "utf-8"
 
     @property
     def ca(self) -> Path:
@@ -44,7 +46,7 @@ class Server:
         if _answers(self.port):
             raise RuntimeError(f"something listens on port {self.port} already")
         self.run.mkdir(parents=True, exist_ok=True)
-        if self.tls and not self.ca.exists():
+        if self.tls:
             _certificates(self.run, self.hosts)
         (self.run / "nginx.conf").write_text(self.configuration())
         command = ["taskset", "-c", str(self.core), "nginx", "-p", f"{self.run}/", "-c", "nginx.conf"]
@@ -82,9 +84,9 @@ pid nginx.pid;
 error_log error.log warn;
 events {{ worker_connections 4096; multi_accept on; }}
 http {{
-    types {{ text/html html; text/plain txt; }}
-    default_type text/html;
-    charset utf-8;
+    types {{ text/html html htm; text/plain txt; image/svg+xml svg; image/png png; image/gif gif; text/css css; }}
+    default_type application/octet-stream;
+    charset {self.charset or "off"};
     access_log off;
     sendfile on;
     tcp_nopush on;
@@ -99,7 +101,7 @@ http {{
     server {{
         listen 127.0.0.1:{self.port} {"ssl" if self.tls else ""} default_server backlog=4096;
         {secure if self.tls else ""}
-        location / {{ return 200 "<title>off-site</title>"; }}
+        location / {{ default_type text/html; return 200 "<title>off-site</title>"; }}
     }}
     server {{
         listen 127.0.0.1:{self.port} {"ssl" if self.tls else ""};
@@ -109,7 +111,7 @@ http {{
             default_type text/plain;
             return 200 "User-agent: *\\nDisallow: /private/\\n";
         }}
-        location /bait/ {{ return 200 "<title>bait</title>"; }}
+        location /bait/ {{ default_type text/html; return 200 "<title>bait</title>"; }}
     }}
     server {{
         listen 127.0.0.1:{self.port + 1};

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import docs
 from .compiled import GO_PATH, compile_python
 from .field import Contender
 
@@ -53,6 +54,9 @@ def make(cache: Path) -> None:
     lacking = [package for what, package in _DEBIAN.items() if not _there(what)]
     if lacking:
         print(f"Missing Debian packages: apt-get install {' '.join(lacking)}")
+    lacking = docs.missing(docs.FOLDER)
+    if lacking:
+        print(f"Missing for --real: {docs.how_to_get(lacking)}")
 
 
 def missing_tools(*, tls: bool) -> list[str]:

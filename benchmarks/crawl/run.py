@@ -8,93 +8,91 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.record import Table
 
-from . import peers
+from . import docs, peers
 from .compiled import compile_all, environment
-from .field import CONTENDERS, Contender, Programs
+from .course import PORT, Course, Variant
+from .field import Contender, Programs, reference
+from .fields import Fields
 from .nginx import Server
-from .pages import Site
-from .store import lay_out
 from .verdict import verify
 
-PORT = 18080
 LIMIT_S = 1_200
 
 _OURS = ("aiohttp", "orjson", "selectolax", "url-py", "yarl")
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """How the site is served."""
-
-    pages: int
-    tls: bool = False
-    gzip: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.pages}{'-tls' if self.tls else ''}{'-gzip' if self.gzip else ''}"
-
-    @property
-    def site(self) -> Site:
-        return Site(self.pages, PORT, "https" if self.tls else "http")
-
-
-def measure(variant: Variant, names: Sequence[str], runs: int, python: Path, cache: Path) -> Table:
+def measure(
+    variant: Variant,
+    contenders: Sequence[Contender],
+    runs: int,
+    python: Path,
+    cache: Path,
+    documentation: Path = docs.FOLDER,
+) -> Table:
     """A row a contender, in the order given; who can't run is told of and left out.
 
-    Raises SystemExit where nothing can be measured: a tool is missing, a core, or every contender.
+    `documentation` is where the real pages are installed, if they are raced on. Raises SystemExit where
+    nothing can be measured: a tool is missing, the pages, a core, or every contender.
     """
     cores = sorted(os.sched_getaffinity(0))
+    needed = max(2, *(contender.processes for contender in contenders))
+    if len(cores) < needed:
+        raise SystemExit(f"This takes {needed} cores: one for the server, the others for a contender.")
+    lacking = docs.missing(documentation, variant.real)
+    if lacking:
+        raise SystemExit(f"There are no pages to serve below {documentation}: {docs.how_to_get(lacking)}")
     lacking = peers.missing_tools(tls=variant.tls)
     if lacking:
         raise SystemExit(f"There is nothing to serve the site with: apt-get install {' '.join(lacking)}")
-    if len(cores) < 2:
-        raise SystemExit("This takes two cores: one for the server, one for the contender.")
-    left_out = peers.missing([CONTENDERS[name] for name in names], python)
+    left_out = peers.missing(contenders, python)
     for name, what in left_out.items():
         print(f"{name} is left out, it lacks: {what} (python -m benchmarks crawl --setup)", file=sys.stderr)
-    contenders = [CONTENDERS[name] for name in names if name not in left_out]
+    contenders = [contender for contender in contenders if contender.name not in left_out]
     if not contenders:
         raise SystemExit("There is no contender left.")
     compile_all(python if any(each.packages for each in contenders) else None, contenders, cache)
-    site = variant.site
-    root = cache / f"site-{variant.name}"
-    lay_out(site, root, gzipped=variant.gzip)
+    course = variant.course(cache, documentation)
     folder = cache / f"nginx-{variant.name}"
-    server = Server(root, folder, site.hosts, PORT, cores[0], variant.tls, variant.gzip)
-    bench = Bench(Programs(python, cache), site, server, site.expected(), cores[1], cache)
+    server = Server(
+        course.root, folder, course.hosts, PORT, cores[0], variant.tls, variant.gzip, course.charset
+    )
+    bench = Bench(Programs(python, cache), course, server, cores, cache)
     taken: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in contenders}
     with server.serving():
-        warm(root)
+        warm(course)
         for _ in range(runs):
             for contender in contenders:
                 taken[contender.name].append(bench.once(contender))
+    rows = [row(each.name, taken[each.name], each.processes) for each in contenders]
+    ours = reference(fields=variant.fields).name
     notes = {
-        "pages": site.pages,
+        "pages": len(course.titles),
         "variant": variant.name,
+        "compiled": find_spec("airless._speed") is not None,
         "left_out": left_out,
         "versions": peers.versions(python),
+        "ratios": ratios(rows, ours),
     }
-    return Table([row(name, results) for name, results in taken.items()], libraries=_OURS, notes=notes)
+    return Table(rows, libraries=_OURS, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A site that is being served, and the core on which it is crawled."""
+    """A site that is being served on the first of `cores`, and crawled on the others."""
 
     programs: Programs
-    site: Site
+    course: Course
     server: Server
-    expected: dict[str, str]
-    core: int
+    cores: Sequence[int]
     cache: Path
 
     def once(self, contender: Contender) -> dict[str, Any]:
@@ -103,16 +101,18 @@ class Bench:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         output = scratch / "out.jsonl"
-        command = self.programs.command(contender, output, self.site, scratch / "state")
+        course = self.course
+        command = self.programs.command(contender, output, course.seeds, course.hosts, scratch / "state")
         trusted = {"SSL_CERT_FILE": str(self.server.ca)} if self.server.tls else {}
         load = os.getloadavg()[0]
         before = self.server.requests()
         launcher = Path(__file__).with_name("launch.py")
-        launch = [sys.executable, "-S", str(launcher), str(self.core), str(LIMIT_S), *command]
+        cores = ",".join(map(str, self.cores_of(contender)))
+        launch = [sys.executable, "-S", str(launcher), cores, str(LIMIT_S), *command]
         with (scratch / "log").open("wb") as log:
             done = subprocess.run(
                 launch,
-                env=environment(self.cache) | trusted,
+                env=environment(self.cache) | contender.environment | trusted,
                 cwd=scratch,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -120,18 +120,27 @@ class Bench:
             )
         result: dict[str, Any] = json.loads(done.stdout) | {"load": load}
         result["requests"] = self.server.requests() - before - 1
-        result |= judged(output, self.expected)
+        result |= judged(output, course.titles, course.fields or None, course.beside)
         result["right"] = result["right"] and result["code"] == 0
         result["pages_per_s"] = result["pages"] / result["wall_s"]
         tell(contender.name, result, scratch / "log")
         return result
 
+    def cores_of(self, contender: Contender) -> Sequence[int]:
+        """Where it may run: a core a process, that of the server only where there are no others left."""
+        return [*self.cores[1:], self.cores[0]][: contender.processes]
 
-def judged(output: Path, expected: dict[str, str]) -> dict[str, Any]:
+
+def judged(
+    output: Path,
+    expected: Mapping[str, str],
+    fields: Mapping[str, Fields] | None = None,
+    beside: Collection[str] = (),
+) -> dict[str, Any]:
     """What a run's output is worth."""
     if not output.exists():
         return {"pages": 0, "right": False, "fault": "no output"}
-    verdict = verify(output, expected)
+    verdict = verify(output, expected, fields, beside)
     return {"pages": verdict.pages, "right": verdict.right, "fault": verdict.example}
 
 
@@ -144,10 +153,11 @@ def tell(name: str, result: dict[str, Any], log: Path) -> None:
         print(f"WRONG, exit code {result['code']}: {result['fault']}\n{said}", file=sys.stderr, flush=True)
 
 
-def row(name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of a contender's runs; `right` only if all of them were.
+def row(name: str, results: list[dict[str, Any]], cores: int = 1) -> dict[str, Any]:
+    """Medians of a contender's runs on so many `cores`; `right` only if all of them were.
 
-    `core_share` is CPU over wall time: well below 1 it waited, for nginx or for somebody else on its core.
+    `core_share` is CPU over wall time: well below `cores` it waited, for nginx or for somebody else there.
+    `peak_rss_mb` is of its largest process.
     """
 
     def middle(key: str) -> float:
@@ -155,6 +165,7 @@ def row(name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
 
     return {
         "contender": name,
+        "cores": cores,
         "pages_per_s": round(middle("pages_per_s"), 1),
         "wall_s": round(middle("wall_s"), 2),
         "cpu_s": round(middle("cpu_s"), 2),
@@ -168,7 +179,18 @@ def row(name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def warm(root: Path) -> None:
-    """Read every file once, so that the first contender doesn't pay for the disk."""
-    for file in root.rglob("*.html*"):
-        file.read_bytes()
+def ratios(rows: Sequence[Mapping[str, Any]], ours: str) -> dict[str, float]:
+    """How many times the pages a second of each other contender the one named `ours` crawls.
+
+    Only between rows that are right: what is wrong may be fast for that reason.
+    """
+    speeds = {each["contender"]: each["pages_per_s"] for each in rows if each["right"]}
+    if ours not in speeds:
+        return {}
+    return {name: round(speeds[ours] / speed, 2) for name, speed in speeds.items() if name != ours}
+
+
+def warm(course: Course) -> int:
+    """Read every file once, so that the first contender doesn't pay for the disk. Returns how many bytes."""
+    folders = (course.root / host for host in course.hosts)
+    return sum(len(file.read_bytes()) for folder in folders for file in folder.rglob("*") if file.is_file())

@@ -26,15 +26,23 @@ def lay_out(site: Site, folder: Path, *, gzipped: bool = False) -> None:
         return
     done.unlink(missing_ok=True)
     for page, body in site.bodies():
-        path = path_of(page)
-        file = folder / site.hosts[page % len(site.hosts)] / unquote(path).lstrip("/")
-        if path == "/":
-            file = file / "index.html"
+        file = file_of(site, folder, page)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(body)
         if gzipped:
             Path(f"{file}.gz").write_bytes(gzip.compress(body, 6, mtime=0))
     done.write_text(want)
+
+
+def file_of(site: Site, folder: Path, page: int) -> Path:
+    """Where a page of a site that is laid out in `folder` is."""
+    path = path_of(page)
+    return (
+        folder
+        / site.hosts[page % len(site.hosts)]
+        / unquote(path).lstrip("/")
+        / ("index.html" if path == "/" else "")
+    )
 
 
 def bind(site: Site, folder: Path) -> Path:

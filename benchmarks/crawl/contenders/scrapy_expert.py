@@ -11,15 +11,15 @@ Usage: scrapy_expert.py OUTPUT SEED_URL...; every seed's host is 127.0.0.1.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
-from typing import BinaryIO
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import orjson
 from links import Links, title
 from scrapy import Request, Spider
 from scrapy.crawler import CrawlerProcess
-from scrapy.http import Response
+from scrapy.http import HtmlResponse, Response
 from scrapy.resolver import dnscache
 from selectolax.lexbor import LexborHTMLParser
 
@@ -57,15 +57,24 @@ SETTINGS = {
 }
 
 
+Take = Callable[[str, LexborHTMLParser], dict[str, Any]]
+
+
+def page(url: str, tree: LexborHTMLParser) -> dict[str, Any]:
+    """The item of a page."""
+    return {"url": url, "title": title(tree)}
+
+
 class Pages(Spider):
     """Follows every link to one of the seeds' hosts."""
 
     name = "pages"
 
-    def __init__(self, seeds: list[str], output: BinaryIO) -> None:
+    def __init__(self, seeds: list[str], output: BinaryIO, take: Take) -> None:
         super().__init__()
         self.seeds = seeds
         self.output = output
+        self.take = take
         self.links = Links(seeds)
 
     async def start(self) -> AsyncIterator[Request]:
@@ -73,19 +82,21 @@ class Pages(Spider):
             yield Request(seed, dont_filter=True)
 
     def parse(self, response: Response) -> Iterator[Request]:
+        if not isinstance(response, HtmlResponse):
+            return
         url = response.url
         tree = LexborHTMLParser(response.body)
-        self.output.write(orjson.dumps({"url": url, "title": title(tree)}) + b"\n")
+        self.output.write(orjson.dumps(self.take(url, tree)) + b"\n")
         for target in self.links.new(url, tree):
             yield Request(target, dont_filter=True)
 
 
-def main(output: str, seeds: list[str]) -> None:
+def main(output: str, seeds: list[str], take: Take = page) -> None:
     for seed in seeds:
         dnscache[urlsplit(seed).hostname or ""] = "127.0.0.1"
     with open(output, "wb") as file:
         process = CrawlerProcess(SETTINGS)
-        process.crawl(Pages, seeds=seeds, output=file)
+        process.crawl(Pages, seeds=seeds, output=file, take=take)
         process.start()
 
 

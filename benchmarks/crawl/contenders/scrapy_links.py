@@ -9,13 +9,13 @@ Usage: scrapy_links.py OUTPUT SEED_URL...; every seed's host is 127.0.0.1.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from scrapy import Request
 from scrapy.crawler import CrawlerProcess
-from scrapy.http import Response
+from scrapy.http import HtmlResponse, Response
 from scrapy.linkextractors import LinkExtractor
 from scrapy.resolver import dnscache
 from scrapy.spiders import CrawlSpider, Rule
@@ -30,7 +30,12 @@ SETTINGS = {
 }
 
 
-def main(output: str, seeds: list[str]) -> None:
+def page(response: HtmlResponse) -> dict[str, Any]:
+    """The item of a page."""
+    return {"url": response.url, "title": response.css("title::text").get()}
+
+
+def main(output: str, seeds: list[str], take: Callable[[HtmlResponse], dict[str, Any]] = page) -> None:
     hosts = [urlsplit(seed).hostname or "" for seed in seeds]
     for host in hosts:
         dnscache[host] = "127.0.0.1"
@@ -52,11 +57,12 @@ def main(output: str, seeds: list[str]) -> None:
             for seed in seeds:
                 yield Request(seed)
 
-        def parse_start_url(self, response: Response, **_: Any) -> Iterator[dict[str, str | None]]:
+        def parse_start_url(self, response: Response, **_: Any) -> Iterator[dict[str, Any]]:
             return self.parse_page(response)
 
-        def parse_page(self, response: Response) -> Iterator[dict[str, str | None]]:
-            yield {"url": response.url, "title": response.css("title::text").get()}
+        def parse_page(self, response: Response) -> Iterator[dict[str, Any]]:
+            if isinstance(response, HtmlResponse):
+                yield take(response)
 
     process = CrawlerProcess({**SETTINGS, "FEEDS": {output: {"format": "jsonlines", "overwrite": True}}})
     process.crawl(Pages)
