@@ -12,6 +12,7 @@ import httptools
 
 from airless.crawl.errors import ConnectError, FetchError, ProtocolError
 from airless.crawl.http.fast.answer import Answer
+from airless.crawl.http.fast.outbox import Outbox
 from airless.crawl.request import Request
 
 # One head, a trailer, or the frames of chunks without a byte of body between them.
@@ -32,8 +33,10 @@ class Connection(asyncio.BufferedProtocol):
         "_framing_bytes",
         "_loop",
         "_lost",
+        "_outbox",
         "_progress",
         "_transport",
+        "_unsent",
         "_waiting",
         "address",
         "answer",
@@ -53,6 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         address: str,
         sock: socket.socket,
         buffer: memoryview,
+        outbox: Outbox,
         lost: Callable[[Connection], None],
     ) -> None:
         self.key = key
@@ -66,6 +70,8 @@ class Connection(asyncio.BufferedProtocol):
         self.reused = False
         self.stale = False
         self._buffer = buffer
+        self._outbox = outbox
+        self._unsent = b""
         self._lost = lost
         self._waiting: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -85,8 +91,15 @@ class Connection(asyncio.BufferedProtocol):
             return waiting
         self.ready = False
         body = request.body
-        self._transport.write(head + body if body else head)
+        self._unsent = head + body if body else head
+        self._outbox.put(self._send)
         return waiting
+
+    def _send(self) -> None:
+        # It may have been given up, or the connection lost, in the meantime.
+        if self._waiting is not None and self._unsent:
+            self._transport.write(self._unsent)
+        self._unsent = b""
 
     def expire(self, error: FetchError) -> None:
         """Give up the exchange that is under way, if one is."""

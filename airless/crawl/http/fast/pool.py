@@ -9,6 +9,7 @@ from airless.crawl.errors import ConnectError, FetchTimeout
 from airless.crawl.http.fast.connection import Connection
 from airless.crawl.http.fast.dial import Dialler
 from airless.crawl.http.fast.origin import Origin
+from airless.crawl.http.fast.outbox import Outbox
 from airless.crawl.http.fast.slots import Slots
 
 _READ_BYTES = 64 * 1024
@@ -52,6 +53,7 @@ class Pool:
         self._sweep_s = min(_SWEEP_S, timeout_s / 4)
         # asyncio's own reads of 256 KiB have the allocator fault their pages in again each time.
         self._buffer = memoryview(bytearray(_READ_BYTES))
+        self._outbox = Outbox(self.loop)
         self._sites: dict[str, _Site] = {}
         self._open: set[Connection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -142,7 +144,9 @@ class Pool:
 
     async def _dialled(self, origin: Origin, site: _Site, what: str) -> Connection:
         connection = await self._dialler.dial(
-            origin, what, lambda peer, sock: Connection(site.key, peer, sock, self._buffer, self._lost)
+            origin,
+            what,
+            lambda peer, sock: Connection(site.key, peer, sock, self._buffer, self._outbox, self._lost),
         )
         if self._closed is not None:
             connection.abort()
