@@ -107,5 +107,8 @@ def plain_answer(buffer: memoryview | bytes, size: int, /) -> tuple[int, bytes, 
     or is counted in another way than by Content-Length, the connection closes, or anything is odd.
     """
 
+def header_field(fields: bytes, name: str, /) -> bytes | None:
+    """The first value of a field, among fields as `plain_answer` gives them; `name` is in lower case."""
+
 api: int
 """Goes up with each change to what is offered here: another one's build is not used."""

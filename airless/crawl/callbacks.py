@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Iterator
 from contextlib import aclosing
 from inspect import isasyncgen, isawaitable, isgenerator
+from types import GeneratorType
 from typing import Any
 
 from airless.core.errors import ConfigError
@@ -21,18 +22,40 @@ DEFAULT = "parse"
 RULE = "rule"
 
 
-async def run_callback(spider: Spider, response: Response, take: Callable[[Any], None]) -> None:
+def run_callback(
+    spider: Spider, response: Response, take: Callable[[Any], None]
+) -> Coroutine[Any, Any, None] | None:
     """Hand the items, Requests and Follows of one response to `take`, in the order in which they are made.
 
-    A callback may be an async or a plain generator, or an async or a plain function that returns an
-    iterable, one thing or None; a None that is yielded is left out. Rules are applied after it. Raises
-    ConfigError where the spider has no method of that name, TypeError for what is no item, and whatever the
-    callback or `take` raises; the callback's generator is closed then.
+    What a callback doesn't give at once is given by the coroutine that is returned then. A callback may be an
+    async or a plain generator, or an async or a plain function that returns an iterable, one thing or None; a
+    None that is yielded is left out. Rules are applied after it. Raises ConfigError where the spider has no
+    method of that name, TypeError for what is no item, and whatever the callback or `take` raises; the
+    callback's generator is closed then.
     """
     name = response.request.callback or DEFAULT
     made = _method(spider, name)(response)
+    if type(made) is not GeneratorType:
+        return _awaited(spider, name, made, response, take)
+    # The common case: nothing to wait for, and no generator around the callback's.
+    try:
+        for each in made:
+            if type(each) is dict or _is_result(each):
+                take(each)
+            elif each is not None:
+                raise _no_result(each, _where(spider, name))
+    finally:
+        made.close()
+    if spider.rules:
+        _apply_rules(spider, response, take)
+    return None
+
+
+async def _awaited(
+    spider: Spider, name: str, made: Any, response: Response, take: Callable[[Any], None]
+) -> None:
     if isasyncgen(made):
-        # Generators are the common case, which goes without another around it.
+        # As often met: without another generator around it.
         try:
             async for each in made:
                 if type(each) is dict or _is_result(each):
@@ -42,20 +65,16 @@ async def run_callback(spider: Spider, response: Response, take: Callable[[Any],
         except BaseException:
             await made.aclose()
             raise
-    elif isgenerator(made):
-        try:
-            for each in made:
-                if type(each) is dict or _is_result(each):
-                    take(each)
-                elif each is not None:
-                    raise _no_result(each, _where(spider, name))
-        finally:
-            made.close()
     else:
         async with aclosing(_results(made, _where(spider, name))) as results:
             async for result in results:
                 take(result)
-    if spider.rules and response.is_html and _rules_go_on(spider, response):
+    if spider.rules:
+        _apply_rules(spider, response, take)
+
+
+def _apply_rules(spider: Spider, response: Response, take: Callable[[Any], None]) -> None:
+    if response.is_html and _rules_go_on(spider, response):
         for follow in _by_rules(spider, response):
             take(follow)
 

@@ -43,7 +43,7 @@ class Discovery:
         layout: Layout,
         owned: Callable[[int], Shard | None],
         *,
-        entered: Callable[[Shard, Request], None] = lambda shard, request: None,
+        entered: Callable[[Shard, Request], None] | None = None,
     ) -> None:
         self._dedup = settings.dedup
         self._traps = settings.traps
@@ -107,7 +107,8 @@ class Discovery:
         request = follow.request(url)
         request.depth = depth
         request.referrer = parent.url
-        index = self._layout.shard_at(site.hash, mark)
+        layout = self._layout
+        index = (site.hash + mark % layout.spread) % layout.shards
         owner = shard if index == shard.index else self._owned(index)
         if owner is None:
             shard.send_foreign(index, request)
@@ -152,7 +153,8 @@ class Discovery:
     def repeat(self, shard: Shard, hop: Request) -> None:
         """Take a hop that leads back to where it came from, with a cookie now: it is no duplicate."""
         shard.counts.discovered += 1
-        self._entered(shard, hop)
+        if self._entered is not None:
+            self._entered(shard, hop)
         shard.send(hop)
 
     def admit(self, shard: Shard, requests: Iterable[Request]) -> None:
@@ -191,7 +193,8 @@ class Discovery:
             counts.discovered += 1
         if request.seed and not request.redirects:
             counts.seeds += 1
-        self._entered(shard, request)
+        if self._entered is not None:
+            self._entered(shard, request)
         shard.send(request)
 
     def _refuse(self, request: Request) -> str | None:

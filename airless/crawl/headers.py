@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from airless.crawl.compiled import speed
+
 
 class Headers(Mapping[str, str]):
     """Field names are compared without case (RFC 9110 §5.1).
@@ -69,6 +71,8 @@ class Headers(Mapping[str, str]):
 
 def _first(wire: bytes, name: str) -> bytes | None:
     """The first value of a field, without decoding the others."""
+    if speed is not None:
+        return speed.header_field(wire, name)  # type: ignore[no-any-return]
     lower, wanted = wire.lower(), f"\n{name}\n".encode()
     at = lower.find(wanted)
     # Names stand after an even number of line feeds: what is found elsewhere is a value.

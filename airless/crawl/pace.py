@@ -34,7 +34,8 @@ def backoff_s(attempt: int, retry: Retry, rng: random.Random) -> float:
 class HostPace:
     """One host's pace. Ask `ready_at`, then tell `started` and, for each start, `finished`.
 
-    `in_flight` is how many requests were started and have not finished.
+    `in_flight` is how many requests were started and have not finished, `limit` how many may be at once as
+    things stand.
 
     The limit of requests at once grows by one a round of successes up to `per_host` and halves on overload
     (429, 503, time-outs, connection faults, server errors in a row), which also makes the host wait; it falls
@@ -60,6 +61,7 @@ class HostPace:
         "_shards",
         "_slow_s",
         "in_flight",
+        "limit",
     )
 
     def __init__(self, settings: Pace, rng: random.Random) -> None:
@@ -67,8 +69,8 @@ class HostPace:
         self._rng = rng
         self._shards = 1
         self._ceiling = max(1, settings.per_host)
-        self._limit = float(self._ceiling)
         self._crawl_delay_s = 0.0
+        self._set_limit(float(self._ceiling))
         self._paced = bool(settings.delay_s)
         self.in_flight = 0
         self._next_start = 0.0
@@ -82,11 +84,6 @@ class HostPace:
         self._slow_s = 0.0
 
     @property
-    def limit(self) -> int:
-        """How many requests may be in flight at once, as things stand."""
-        return 1 if self._crawl_delay_s else int(self._limit)
-
-    @property
     def unreachable(self) -> bool:
         """Whether so many connections failed in a row that trying again is pointless."""
         return self._faults >= UNREACHABLE_FAULTS
@@ -95,12 +92,13 @@ class HostPace:
         """Take one part of the host's rate, where its requests are spread over `shards` shards."""
         self._shards = max(1, shards)
         self._ceiling = max(1, self._settings.per_host // self._shards)
-        self._limit = min(self._limit, float(self._ceiling))
+        self._set_limit(min(self._limit, float(self._ceiling)))
 
     def set_crawl_delay(self, seconds: float | None) -> None:
         """Obey a Crawl-delay, up to the settings' cap, and start one request at a time. None or 0 ends it."""
         self._crawl_delay_s = min(max(0.0, seconds or 0.0), self._settings.max_crawl_delay_s)
         self._paced = bool(self._settings.delay_s or self._crawl_delay_s)
+        self._set_limit(self._limit)
 
     def ready_at(self, now: float) -> float:
         """When a request may start: `now` or later; inf until one of those in flight has finished."""
@@ -173,10 +171,14 @@ class HostPace:
         """Take up what `dump` gave, bounded by these settings."""
         self._next_start = float(state.get("next", 0.0))
         self._hold_until = float(state.get("hold", 0.0))
-        self._limit = min(max(1.0, float(state.get("limit", self._ceiling))), float(self._ceiling))
+        self._set_limit(min(max(1.0, float(state.get("limit", self._ceiling))), float(self._ceiling)))
         self._backoffs = int(state.get("backoffs", 0))
         self._errors = int(state.get("errors", 0))
         self._faults = int(state.get("faults", 0))
+
+    def _set_limit(self, limit: float) -> None:
+        self._limit = limit
+        self.limit = 1 if self._crawl_delay_s else int(limit)
 
     def _gap_s(self, spread: float) -> float:
         """Seconds between starts; `spread` in -1…1 is the place in the jitter. No Crawl-delay is undercut."""
@@ -190,7 +192,7 @@ class HostPace:
         self._hold_until = max(self._hold_until, now + backoff_s(self._backoffs, HOST_BACKOFF, self._rng))
         self._backoffs += 1
         if self._settings.adaptive:
-            self._limit = max(1.0, self._limit / 2)
+            self._set_limit(max(1.0, self._limit / 2))
 
     def _succeeded(self, now: float, latency_s: float, early: bool) -> None:
         self._faults = 0
@@ -198,8 +200,8 @@ class HostPace:
             return
         self._errors = 0
         self._backoffs = 0
-        if self._settings.adaptive and not self._slowed(now, latency_s):
-            self._limit = min(float(self._ceiling), self._limit + 1.0 / self._limit)
+        if self._settings.adaptive and not self._slowed(now, latency_s) and self._limit < self._ceiling:
+            self._set_limit(min(float(self._ceiling), self._limit + 1.0 / self._limit))
 
     def _slowed(self, now: float, latency_s: float) -> bool:
         """Whether latency has risen; then lowers the limit by one, at most once in the time of an answer."""
@@ -211,5 +213,5 @@ class HostPace:
             return False
         if not 0.0 <= now - self._eased_at < self._fast_s:
             self._eased_at = now
-            self._limit = max(1.0, self._limit - 1.0)
+            self._set_limit(max(1.0, self._limit - 1.0))
         return True

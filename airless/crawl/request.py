@@ -45,10 +45,10 @@ class Request:
         dont_filter: bool = False,
     ) -> None:
         self.url = url
-        self.callback = callback_name(callback)
+        self.callback = None if callback is None else callback_name(callback)
         self.method = method
         self.headers: dict[str, str] | None = dict(headers) if headers else None
-        self.body: bytes | None = body.encode() if isinstance(body, str) else body
+        self.body: bytes | None = body if body is None or isinstance(body, bytes) else body.encode()
         self.meta: dict[str, Any] | None = dict(meta) if meta else None
         self.priority = priority
         self.dont_filter = dont_filter

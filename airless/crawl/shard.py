@@ -8,7 +8,6 @@ changes only together with the items written, the requests published and the mes
 from __future__ import annotations
 
 import base64
-from array import array
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from airless.crawl.held import Held
 from airless.crawl.packing import in_batches, pack
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
-from airless.crawl.seen import pack_fingerprints, unpack_fingerprints
+from airless.crawl.seen import unpack_fingerprints
 from airless.crawl.sent import Sent
 from airless.crawl.sites import host_hash
 
@@ -117,7 +116,7 @@ class Shard:
         self.dirty = False
         self._seq = 0
         self._segment_number = 0
-        self._delta = array("Q")
+        self._delta = bytearray()
         self._segments: list[tuple[str, int]] = []
         self._progress: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Held] = {}
@@ -151,12 +150,13 @@ class Shard:
             shard._segments = [(name, level) for name, level in doc["segments"]]
             shard._progress = progress_of(doc)
             shard._recent.extend(doc["recent"])
-            shard._delta = unpack_fingerprints(base64.b64decode(doc["delta"]))
+            shard._delta = bytearray(base64.b64decode(doc["delta"]))
+            unpack_fingerprints(shard._delta)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(error) from error
         for name, _ in shard._segments:
             shard.seen.update(await _segment(engine, name))
-        shard.seen.update(pack_fingerprints(shard._delta))
+        shard.seen.update(bytes(shard._delta))
         return shard
 
     def hold(self, held: Held) -> None:
@@ -213,17 +213,16 @@ class Shard:
     def see(self, fingerprint: int) -> bool:
         """Mark a fingerprint as seen; True if it was new."""
         if self.seen.add(fingerprint):
-            self._delta.append(fingerprint)
+            self._delta += fingerprint.to_bytes(8, "little")
             self.dirty = True
             return True
         return False
 
     def note_seen(self, packed: bytes) -> int:
         """Take down fingerprints, packed, that were added to `seen` already; how many they are."""
-        marks = unpack_fingerprints(packed)
-        self._delta.extend(marks)
+        self._delta += packed
         self.dirty = True
-        return len(marks)
+        return len(packed) // 8
 
     def add_item(self, line: bytes) -> None:
         self._items.append(line)
@@ -278,11 +277,11 @@ class Shard:
             name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}"
             put[name] = b"".join(self._items)
             self._items = []
-        if len(self._delta) >= _DELTA_LIMIT:
+        if len(self._delta) >= _DELTA_LIMIT * 8:
             name = self._next_segment()
-            put[name] = pack_fingerprints(self._delta)
+            put[name] = bytes(self._delta)
             self._segments.append((name, 0))
-            self._delta = array("Q")
+            self._delta = bytearray()
         publish = list(self._messages())
         settle, self._settle = list(self._settle.values()), {}
         state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)
@@ -345,7 +344,7 @@ class Shard:
                 "hosts": self.hosts,
                 "levels": list(self.levels.items()),
                 "segments": self._segments,
-                "delta": base64.b64encode(pack_fingerprints(self._delta)).decode(),
+                "delta": base64.b64encode(self._delta).decode(),
                 "progress": progress,
                 "recent": list(self._recent),
             }

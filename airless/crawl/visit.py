@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +64,7 @@ class Outcome:
 
     def take(self, result: Any) -> None:
         """Keep what a callback made. Raises TypeError or ValueError for what can't travel."""
-        if isinstance(result, (Request, Follow)):
+        if type(result) is not dict and isinstance(result, (Request, Follow)):
             check(result)
             self.found.append(result)
         else:
@@ -85,7 +86,7 @@ class Visitor:
 
     async def visit(self, request: Request, *, last_try: bool) -> Outcome:
         """`last_try` forbids another attempt (the host is gone)."""
-        if request.callback in SITEMAP_CALLBACKS:
+        if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
             request.max_bytes = MAX_BYTES
         started = self._clock.monotonic()
         try:
@@ -95,12 +96,21 @@ class Visitor:
             outcome.latency_s = self._clock.monotonic() - started
             return outcome
         status = response.status
-        if 200 <= status < 300 or status in self._handled:
-            outcome = await self._parsed(request, response)
+        if 200 <= status < 300 or self._reads(request, response):
+            outcome = Outcome("fetched")
+            response.link_options = self._settings.links
+            response.fetched_at = self._clock.now()
+            try:
+                rest = self._call(request, response, outcome)
+                if rest is not None:
+                    await rest
+            except ConfigError:
+                raise
+            except Exception:
+                logger.exception("the spider failed on %s", request.url)
+                outcome = Outcome("failed", "spider_error")
         elif status in REDIRECTS and "location" in response.headers:
             outcome = self._redirected(request, response)
-        elif request.callback in SITEMAP_CALLBACKS and not (status in RETRIED or status >= 500):
-            outcome = await self._parsed(request, response)
         else:
             outcome = self._refused(request, response, last_try=last_try)
         outcome.status = status
@@ -109,21 +119,23 @@ class Visitor:
         outcome.wire_bytes = response.wire_bytes
         return outcome
 
-    async def _parsed(self, request: Request, response: Response) -> Outcome:
-        response.link_options = self._settings.links
-        response.fetched_at = self._clock.now()
-        outcome = Outcome("fetched")
-        try:
-            if request.callback in SITEMAP_CALLBACKS:
-                outcome.found.extend(run_sitemap_callback(response))
-                return outcome
-            await run_callback(self._spider, response, outcome.take)
-        except ConfigError:
-            raise
-        except Exception:
-            logger.exception("the spider failed on %s", request.url)
-            return Outcome("failed", "spider_error")
-        return outcome
+    def _reads(self, request: Request, response: Response) -> bool:
+        """Whether an answer other than a success goes to the callback."""
+        status = response.status
+        if status in self._handled:
+            return True
+        if request.callback not in SITEMAP_CALLBACKS or status in RETRIED or status >= 500:
+            return False
+        return not (status in REDIRECTS and "location" in response.headers)
+
+    def _call(
+        self, request: Request, response: Response, outcome: Outcome
+    ) -> Coroutine[Any, Any, None] | None:
+        """Run the callback; what is returned, if anything, is to be awaited."""
+        if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
+            outcome.found.extend(run_sitemap_callback(response))
+            return None
+        return run_callback(self._spider, response, outcome.take)
 
     def _failed(self, request: Request, error: FetchError, *, last_try: bool) -> Outcome:
         tries = request.attempt + 1

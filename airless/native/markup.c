@@ -49,7 +49,7 @@ AttributeStep next_attribute(const uint8_t **at, const uint8_t *end, Attribute *
     if (p == end)
         return INPUT_END;
     if (*p == '"' || *p == '\'') {
-        const uint8_t *quote = memchr(p + 1, *p, (size_t)(end - p - 1));
+        const uint8_t *quote = find_near(p + 1, end, *p);
         if (quote == NULL)
             return INPUT_END;
         attribute->value = p + 1;

@@ -48,11 +48,41 @@ static PyObject *read_plain_answer(PyObject *module, PyObject *args)
                          answer.length, (Py_ssize_t)answer.head_size);
 }
 
+/* The value of a field whose name, in lower case, stands after an even number of line feeds. */
+static PyObject *header_field(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *wire, *name;
+    Py_ssize_t size, name_size;
+    if (!PyArg_ParseTuple(args, "y#s#:header_field", &wire, &size, &name, &name_size))
+        return NULL;
+    const char *at = wire, *end = wire + size;
+    while (at < end) {
+        const char *field = at + 1;
+        const char *stop = memchr(field, '\n', (size_t)(end - field));
+        if (stop == NULL)
+            break;
+        const char *value = stop + 1;
+        const char *next = memchr(value, '\n', (size_t)(end - value));
+        if (next == NULL)
+            next = end;
+        bool same = stop - field == name_size;
+        for (Py_ssize_t i = 0; same && i < name_size; i++)
+            same = lower((uint8_t)field[i]) == (uint8_t)name[i];
+        if (same)
+            return PyBytes_FromStringAndSize(value, next - value);
+        at = next;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"scan", (PyCFunction)(void (*)(void))scan, METH_VARARGS | METH_KEYWORDS,
      "scan(body, /, *, frames=False, images=False, next=True, refresh=True)\n--\n\n"
      "What a page in UTF-8 holds, or None where only the DOM can tell."},
     {"fingerprint", fingerprint, METH_O, "fingerprint(key, /)\n--\n\nBLAKE2b-64 of a key, as of a GET."},
+    {"header_field", header_field, METH_VARARGS,
+     "header_field(fields, name, /)\n--\n\nThe first value of a field of an answer, or None."},
     {"plain_answer", read_plain_answer, METH_VARARGS,
      "plain_answer(buffer, size, /)\n--\n\n"
      "Status, fields, length of the body and of the head of an answer that is plain, or None."},
@@ -72,7 +102,7 @@ static int execute(PyObject *module)
         || !add_type(module, &spellings_spec, &state->spellings_type)
         || !add_type(module, &seen_spec, &state->seen_type))
         return -1;
-    if (PyModule_AddIntConstant(module, "api", 2) < 0)
+    if (PyModule_AddIntConstant(module, "api", 3) < 0)
         return -1;
     PyObject *entities = PyImport_ImportModule("html.entities");
     if (entities == NULL)

@@ -409,7 +409,7 @@ ScanResult scan_page(const uint8_t *text, size_t size, const ScanOptions *option
         if (s.head != BODY && !s.templates)
             step = head_text(&s);
         if (step == GO_ON && s.at < s.end && *s.at != '<') {
-            const uint8_t *next = memchr(s.at, '<', (size_t)(s.end - s.at));
+            const uint8_t *next = find_near(s.at, s.end, '<');
             s.at = next == NULL ? s.end : next;
         }
         if (step == GO_ON && s.at < s.end)

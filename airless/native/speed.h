@@ -25,6 +25,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 /* ---- text -------------------------------------------------------------------------------------------- */
 
@@ -68,6 +71,20 @@ static inline bool same_word(const uint8_t *text, size_t length, const char *wor
         if (lower(text[i]) != (uint8_t)word[i])
             return false;
     return i == length && !word[i];
+}
+
+/* memchr for what is mostly near: the next '<', the closing quote. */
+static inline const uint8_t *find_near(const uint8_t *at, const uint8_t *end, uint8_t c)
+{
+#if defined(__SSE2__)
+    const __m128i wanted = _mm_set1_epi8((char)c);
+    for (; end - at >= 16; at += 16) {
+        int found = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), wanted));
+        if (found)
+            return at + __builtin_ctz((unsigned)found);
+    }
+#endif
+    return memchr(at, c, (size_t)(end - at));
 }
 
 /* ---- markup.c ---------------------------------------------------------------------------------------- */

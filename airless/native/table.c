@@ -3,6 +3,12 @@
 #include "speed.h"
 
 #define LEAST_ROOM 64
+#define SMALL_ROOM 8192
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#define HUGE_PAGE ((size_t)1 << 21)
+#endif
 
 static uint64_t mix(uint64_t value)
 {
@@ -48,10 +54,34 @@ static void place(uint64_t *slots, size_t room, uint64_t hash)
     slots[at] = hash;
 }
 
-static bool grow(Generation *generation)
+/* Free slots, of which a large table is looked up all over: in huge pages the processor finds them sooner. */
+static uint64_t *new_slots(size_t room)
 {
-    size_t room = generation->room ? generation->room * 2 : LEAST_ROOM;
     uint64_t *slots = PyMem_Calloc(room, sizeof(uint64_t));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (slots != NULL && room * sizeof(uint64_t) >= HUGE_PAGE) {
+        uintptr_t from = ((uintptr_t)slots + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+        uintptr_t to = (uintptr_t)(slots + room) & ~(uintptr_t)(HUGE_PAGE - 1);
+        if (to > from)
+            (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* where it is refused nothing is lost */
+    }
+#endif
+    return slots;
+}
+
+/* A table that is no longer small gets at once what the limit takes: moving it costs more than its memory. */
+static size_t next_room(size_t room, size_t limit)
+{
+    room = room ? room * 2 : LEAST_ROOM;
+    while (room > SMALL_ROOM && room / 4 * 3 < limit)
+        room *= 2;
+    return room;
+}
+
+static bool grow(Generation *generation, size_t limit)
+{
+    size_t room = next_room(generation->room, limit);
+    uint64_t *slots = new_slots(room);
     if (slots == NULL)
         return false;
     for (size_t i = 0; i < generation->room; i++)
@@ -75,7 +105,7 @@ int memory_add(HashMemory *memory, uint64_t hash)
         memory->young = (Generation){NULL, 0, 0};
     }
     Generation *young = &memory->young;
-    if ((young->count + 1) * 4 > young->room * 3 && !grow(young))
+    if ((young->count + 1) * 4 > young->room * 3 && !grow(young, memory->limit))
         return -1;
     place(young->slots, young->room, hash);
     young->count++;

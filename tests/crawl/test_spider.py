@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 import pydantic
 import pytest
+from support.callbacks import run_to_the_end
 
 from airless.core.errors import ConfigError
-from airless.crawl.callbacks import run_callback, run_start
+from airless.crawl.callbacks import run_start
 from airless.crawl.links import Link, LinkExtractor, Rule
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
@@ -28,7 +29,7 @@ def page(callback: str | None = None, meta: dict[str, Any] | None = None, **fiel
 
 async def results(spider: Spider, response: Response | None = None) -> list[Any]:
     found: list[Any] = []
-    await run_callback(spider, response or page(), found.append)
+    await run_to_the_end(spider, response or page(), found.append)
     return found
 
 
@@ -231,7 +232,7 @@ async def test_a_generator_that_is_left_early_is_closed() -> None:
 
     for callback in (None, "plain"):
         with pytest.raises(OverflowError):
-            await run_callback(Long(), page(callback), full)
+            await run_to_the_end(Long(), page(callback), full)
     assert closed == ["async", "plain"]
 
 

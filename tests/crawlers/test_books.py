@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airless.crawl.callbacks import run_callback
+from support.callbacks import run_to_the_end
+
 from airless.crawl.request import Request
 from airless.crawl.response import Response
 from crawlers.books import BooksSpider
@@ -19,7 +20,7 @@ BOOK = """<div class="col product_main"><h1>A  Light</h1><p class=price_color>£
 
 async def results(response: Response) -> list[Any]:
     found: list[Any] = []
-    await run_callback(BooksSpider(), response, found.append)
+    await run_to_the_end(BooksSpider(), response, found.append)
     return found
 
 

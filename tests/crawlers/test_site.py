@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airless.crawl.callbacks import run_callback
+from support.callbacks import run_to_the_end
+
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from crawlers.site import SiteSpider
@@ -22,7 +23,7 @@ async def visit(
         URL, body, request=request, headers={"Content-Type": content_type or ""}, **fields
     )
     found: list[Any] = []
-    await run_callback(SiteSpider(), response, found.append)
+    await run_to_the_end(SiteSpider(), response, found.append)
     return found
 
 

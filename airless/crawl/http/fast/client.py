@@ -104,11 +104,16 @@ class FastFetcher:
 
     def _prepared(self, request: Request) -> tuple[Origin, str, bytes]:
         """Where a request goes, the key of its connections, and its head. Raises ProtocolError."""
-        prefix, target = split(request.url)
+        url = request.url
+        cut = url.find("/", 8)
+        if cut < 0 or "#" in url:
+            prefix, target = split(url)
+        else:
+            prefix, target = url[:cut], url[cut:]
         site, key, rest = self._origins.get(prefix) or self._read(prefix, request)
         if not (target.isascii() and target.isprintable() and " " not in target):
             raise ProtocolError(f"{_what(request)}: not a URL in the URL standard's serialisation")
-        cookie = None if self._cookies is None else self._cookies.header(request.url, self._clock.now())
+        cookie = None if not self._cookies else self._cookies.header(url, self._clock.now())
         if request.method == "GET" and cookie is None and request.headers is None and request.body is None:
             return site, key, b"GET %b%b" % (target.encode(), rest)
         return site, key, self._heads.special(request, site, target, cookie, _what(request))
