@@ -322,6 +322,13 @@ def test_it_agrees_with_the_pure_path_on_generated_pages(kind: str) -> None:
         assert disagreement(speed, body, r.choice(fuzz.PAGES), r.choice(OPTIONS)) in (None, "declined"), body
 
 
+def test_what_is_no_utf8_reads_as_in_the_pages_text() -> None:
+    r = random.Random(5)
+    for _ in range(2_000):
+        body = fuzz.broken(r)
+        assert disagreement(speed, body, PAGE, OPTIONS[0]) in (None, "declined"), body
+
+
 def test_every_beginning_of_a_page_is_scanned() -> None:
     body = b"<!doctype html><title>x&amp;</title><base href='/'><script><!--<script>-->x</script>"
     body += b"<svg><![CDATA[x]]></svg><a href=x>"

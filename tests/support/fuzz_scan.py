@@ -625,6 +625,26 @@ def mutate(r: random.Random) -> bytes:
     return bytes(body).decode("utf-8", "replace").encode()
 
 
+def broken(r: random.Random) -> bytes:
+    """A page that says it is UTF-8, and isn't."""
+    body = bytearray(r.choice([soup, urls, mutate])(r))
+    for _ in range(r.randint(1, 6)):
+        at = r.randrange(len(body) + 1)
+        body[at : at + r.randint(0, 2)] = r.choice(
+            [
+                b"\x80",
+                b"\xff",
+                b"\xc3",
+                b"\xe2\x82",
+                b"\xf0\x9f\x92",
+                b"\xed\xa0\x80",
+                b"\xc0\xaf",
+                b"\xc3\xa9",
+            ]
+        )
+    return bytes(body)
+
+
 def minimal(body: bytes, verdict: Callable[[bytes], bool]) -> bytes:
     """A smaller page that still disagrees."""
     step = max(1, len(body) // 2)
@@ -632,7 +652,6 @@ def minimal(body: bytes, verdict: Callable[[bytes], bool]) -> bytes:
         at, shrunk = 0, False
         while at < len(body):
             trial = body[:at] + body[at + step :]
-            trial = trial.decode("utf-8", "ignore").encode()
             if verdict(trial):
                 body, shrunk = trial, True
             else:
@@ -656,11 +675,12 @@ PAGES = (
 def main() -> int:
     seconds = float(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    kinds = sys.argv[3:] or ["soup", "mutate", "urls", "refreshes", "scripts", "addresses", *FOCUS]
+    kinds = sys.argv[3:] or ["soup", "mutate", "broken", "urls", "refreshes", "scripts", "addresses", *FOCUS]
     r = random.Random(seed)
     makers = {
         "soup": soup,
         "mutate": mutate,
+        "broken": broken,
         "urls": urls,
         "refreshes": refreshes,
         "scripts": scripts,

@@ -57,11 +57,14 @@ def new_urls(
 
 
 def disagreement(speed: Any, body: bytes, page_url: str, options: Links) -> str | None:
-    """What is wrong with the scan of a page, or None; "declined" if it was left to the DOM."""
+    """What is wrong with the scan of a page, or None; "declined" if it was left to the DOM.
+
+    What is no UTF-8 in it is U+FFFD to the tree, as it is in the page's text.
+    """
     page = speed.scan(body, **flags(options))
     if page is None:
         return "declined"
-    tree = LexborHTMLParser(body)
+    tree = LexborHTMLParser(body.decode("utf-8", "replace").encode())
     for name, expected in answers(tree, options).items():
         found = list(dict.fromkeys(page.hrefs())) if name == "hrefs" else getattr(page, name)
         if found != expected:
