@@ -55,7 +55,10 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
     help="May be repeated. By default the seeds' hosts and their subdomains; * is anywhere.",
 )
 @click.option(
-    "--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once.  [default: 64]"
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Requests at once.  [default: as many as do best, up to 1,000]",
 )
 @click.option(
     "--per-host", type=click.IntRange(1, 10_000), metavar="N", help="Of these, to one host.  [default: 8]"

@@ -14,6 +14,7 @@ from airless.crawl.prescan import prescan
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _BOMS = ((_UTF8_BOM, "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le"))
+_BOM_STARTS = frozenset(mark[:1] for mark, _ in _BOMS)
 _NOT_ASCII_BASED = frozenset({"utf-16be", "utf-16le", "iso-2022-jp", "replacement"})
 _PARAMETER = re.compile(r';([^;=]*+)(?:=(?:"((?:[^"\\]|\\.)*+)"?[^;]*+|([^;]*+)))?', re.DOTALL)
 _HTTP_SPACE = "\t\n\r "
@@ -58,6 +59,8 @@ def to_utf8(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
 
 def for_scan(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
     """The page as the scanner takes it: `to_utf8`, but what is declared as UTF-8 may hold what isn't."""
+    if content_type and _http_encoding(content_type) == "utf-8" and body[:1] not in _BOM_STARTS:
+        return body, "utf-8"
     name = detect(body, content_type)
     if name == "utf-8":
         return body.removeprefix(_UTF8_BOM), name

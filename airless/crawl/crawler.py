@@ -1,8 +1,8 @@
 """The crawl operator: frontier messages in, pages visited side by side, one commit for all that came of it.
 
 The same code runs as a sliding window (it receives until it is told to stop) and as a one-shot (an inbox
-that gives a batch and no more, and a deadline). The intake fills the schedule, fixed workers take whose turn
-it is, what a visit changes is applied in one step without waiting, and commits make it durable in groups.
+that gives a batch and no more, and a deadline). The intake fills the schedule, workers take whose turn it
+is, what a visit changes is applied in one step without waiting, and commits make it durable in groups.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable
 
 from airless.core.clock import Clock
@@ -17,6 +18,7 @@ from airless.core.errors import AirlessError
 from airless.core.ports import Engine
 from airless.crawl.budget import Budget, Unlimited
 from airless.crawl.commits import Commits
+from airless.crawl.concurrency import Bounds, Concurrency, Meter, Stretch
 from airless.crawl.counts import Counts
 from airless.crawl.discovery import Discovery
 from airless.crawl.fetch import Fetcher
@@ -36,6 +38,7 @@ from airless.crawl.visit import Outcome, Visitor
 from airless.crawl.workers import Workers
 
 LEASE_S = 120.0
+LOOK_S = 0.5
 
 
 class Crawler:
@@ -55,23 +58,35 @@ class Crawler:
         owns: Callable[[int], bool] = lambda index: True,
         budget: Budget | None = None,
         board: Board | None = None,
+        bounds: Bounds | None = None,
         deadline_s: float = math.inf,
         rng: random.Random | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         budget = budget or Unlimited()
-        self._concurrency = settings.pace.concurrency
+        self._bounds = bounds or Bounds.of(settings.pace.concurrency)
         self._inbox = inbox
         self._clock = clock
         self._shards = Shards(engine, layout, settings, owns=owns, rng=rng)
         self._schedule = Schedule(lambda host: self._shards.new_host(host, probing=self._gate.probes))
         if settings.limits.depth is not None:
             self._shards.levels = Levels(board or OwnBoard())
-        self._discovery = Discovery(settings, scope, layout, self._shards.owned, entered=self._shards.entered)
+        self._discovery = Discovery(
+            settings,
+            scope,
+            layout,
+            self._shards.owned,
+            entered=self._shards.entered if self._shards.levels is not None else None,
+        )
         self._visitor = Visitor(spider, settings, fetcher, clock, rng)
         self._gate = Gate(settings, fetcher, clock, self._opened)
         self._workers = Workers(
-            self._schedule, budget, clock, levels=self._shards.levels, deadline_s=deadline_s
+            self._schedule,
+            budget,
+            clock,
+            limit=self._bounds.start,
+            levels=self._shards.levels,
+            deadline_s=deadline_s,
         )
         self._intake = Intake(
             inbox,
@@ -95,6 +110,11 @@ class Crawler:
     @property
     def in_flight(self) -> int:
         return self._workers.under_way
+
+    @property
+    def limit(self) -> int:
+        """How many may be in flight, as things stand."""
+        return self._workers.limit
 
     @property
     def hosts(self) -> int:
@@ -122,12 +142,13 @@ class Crawler:
             if self._shards.levels is not None:
                 await self._shards.load_stored()
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._concurrency):
-                    group.create_task(self._workers.work(self._turn))
+                self._workers.staff(group, self._turn)
+                adapting = group.create_task(self._adapt(group))
                 intake = group.create_task(self._intake.run(lambda: self.quiet or self.starved, self.stop))
                 leases = group.create_task(self._keep_leases())
                 commits = group.create_task(self._commits.run())
                 await self._workers.stopping.wait()
+                adapting.cancel()
                 self._intake.wake()
                 await intake
                 self._workers.pump()
@@ -163,7 +184,8 @@ class Crawler:
             self._apply(queue, entry, outcome)
             if outcome.kind == "skipped":
                 self._skip_alike(queue)
-            self._schedule.wake(queue)
+            if queue.size and not queue.queued:
+                self._schedule.wake(queue)
         if queue.pace.unreachable and outcome.error is not None:
             self._give_up(queue)
 
@@ -230,6 +252,30 @@ class Crawler:
         """The host may have more under way than before."""
         self._schedule.wake(queue)
         self._workers.pump()
+
+    async def _adapt(self, group: asyncio.TaskGroup) -> None:
+        """Look now and then how the crawl does, and have more or fewer requests under way."""
+        if self._bounds.fixed:
+            return
+        loop = asyncio.get_running_loop()
+        workers, concurrency, meter = self._workers, Concurrency(self._bounds), Meter()
+        at_s, cpu_s, waits = loop.time(), time.process_time(), workers.waits
+        while True:
+            await asyncio.sleep(LOOK_S)
+            began_s, cpu_before_s, waits_before = at_s, cpu_s, waits
+            at_s, cpu_s, waits = loop.time(), time.process_time(), workers.waits
+            ended, faults = meter.read(self.shard_counts())
+            # Not by the clock that is passed in: processor time is measured against the machine's.
+            workers.limit = concurrency.note(
+                Stretch(
+                    seconds=at_s - began_s,
+                    ended=ended,
+                    faults=faults,
+                    cpu_s=cpu_s - cpu_before_s,
+                    held_back=workers.held_back and (waits - waits_before) * 10 <= ended,
+                )
+            )
+            workers.staff(group, self._turn)
 
     async def _keep_leases(self) -> None:
         while True:

@@ -32,6 +32,7 @@ SHARD_BUFFER = 1_000
 BUFFER = 8_000
 MOST_BUFFERED = 64_000
 POLL_S = 0.1
+FIRST_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,12 @@ class Intake:
 
     async def run(self, quiet: Callable[[], bool], stop: Callable[[], None]) -> None:
         """Receive until the workers stop; an inbox that ends stops them once all is `quiet`."""
+        poll_s = FIRST_POLL_S
         while not self._workers.stopping.is_set():
             # Before asking: what is published while the queue answers must not go unnoticed.
             self._refill.clear()
             if await self._ask():
+                poll_s = FIRST_POLL_S
                 continue
             self._more = False
             if not self._inbox.endless and quiet():
@@ -99,10 +102,12 @@ class Intake:
                 return
             await self._probe_full()
             try:
-                async with asyncio.timeout(POLL_S):
+                async with asyncio.timeout(poll_s):
                     await self._refill.wait()
             except TimeoutError:
-                # What others published, and delayed messages, are found by asking now and then.
+                # What others published, and delayed messages, are found by asking now and then: soon after
+                # something came, and with idle workers, more often.
+                poll_s = min(POLL_S, 2 * poll_s) if self._workers.idle else POLL_S
                 self._workers.pump()
 
     def hand_back(self) -> None:

@@ -46,6 +46,7 @@ class Response:
     __slots__ = (
         "_content_type",
         "_encoding",
+        "_is_html",
         "_page",
         "_scanned",
         "_text",
@@ -87,6 +88,7 @@ class Response:
         self.link_options = link_options
         self._content_type: str | None = None
         self._encoding: str | None = None
+        self._is_html: bool | None = None
         self._text: str | None = None
         self._page: Page | None = None
         self._scanned: ScannedPage | Literal[False] | None = None
@@ -142,8 +144,10 @@ class Response:
     @property
     def is_html(self) -> bool:
         """Whether this is a page: by its content type or, where there is none, by how it begins."""
-        kind = self.content_type
-        return kind in _HTML if kind else _LOOKS_LIKE_HTML.match(self.body) is not None
+        if self._is_html is None:
+            kind = self.content_type
+            self._is_html = kind in _HTML if kind else _LOOKS_LIKE_HTML.match(self.body) is not None
+        return self._is_html
 
     @property
     def encoding(self) -> str:
@@ -223,7 +227,10 @@ class Response:
         scanned = self._scan() if self.is_html else None
         if scanned is None:
             return links.canonical_link(self.tree if self.is_html else None, self.headers, self.url)
-        if hrefs := scanned.canonicals:
+        hrefs = scanned.canonicals
+        if not (hrefs or self.headers.get_all("link")):
+            return None
+        if hrefs:
             base = self.base_url
             for href in hrefs:
                 if (found := join(base, href)) is not None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 class Pace:
     """How fast: requests at once in all and a host, and the least time between two starts on a host.
 
-    `jitter` spreads a delay evenly over ±that share of itself. `adaptive` lowers a host's concurrency when
-    its latency or its errors rise. A robots file's Crawl-delay is honoured up to `max_crawl_delay_s`.
+    Without a `concurrency` as many requests are under way in all as do best; a number is kept to. `jitter`
+    spreads a delay evenly over ±that share of itself. `adaptive` lowers a host's concurrency when its latency
+    or its errors rise. A robots file's Crawl-delay is honoured up to `max_crawl_delay_s`.
     """
 
-    concurrency: int = 64
+    concurrency: int | None = None
     per_host: int = 8
     delay_s: float = 0.0
     jitter: float = 0.5

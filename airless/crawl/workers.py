@@ -1,4 +1,4 @@
-"""Fixed workers: each takes a request whose turn it is, and waits where there is none. No page is a task."""
+"""Workers: each takes a request whose turn it is, and waits where there is none. No page is a task."""
 
 from __future__ import annotations
 
@@ -16,11 +16,25 @@ Turn = tuple[HostQueue, Entry]
 
 
 class Workers:
-    """Gives turns to workers as hosts and the budget allow, until `stop` or the deadline (epoch seconds)."""
+    """Gives turns to workers as hosts and the budget allow, until `stop` or the deadline (epoch seconds).
+
+    There are as many workers as the `limit` says: `staff` adds those that are missing, and those that are too
+    many go after their turn. `waits` counts how often one had nothing to do.
+    """
 
     def __init__(
-        self, schedule: Schedule, budget: Budget, clock: Clock, *, levels: Levels | None, deadline_s: float
+        self,
+        schedule: Schedule,
+        budget: Budget,
+        clock: Clock,
+        *,
+        limit: int,
+        levels: Levels | None,
+        deadline_s: float,
     ) -> None:
+        self.limit = limit
+        self.waits = 0
+        self._number = 0
         self._schedule = schedule
         self._budget = budget
         self._clock = clock
@@ -45,16 +59,28 @@ class Workers:
         """Nothing is under way, and the budget lets nothing start."""
         return not self.under_way and self._budget.spent
 
+    @property
+    def held_back(self) -> bool:
+        """As many are under way as may be, or nearly so."""
+        return self.under_way >= 0.9 * self.limit
+
+    def staff(self, group: asyncio.TaskGroup, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
+        """Have as many workers as the limit says; `turn` is what they do."""
+        while self._number < self.limit:
+            self._number += 1
+            group.create_task(self.work(turn))
+
     async def work(self, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
-        """One worker: takes turns until the end."""
+        """One worker: takes turns until the end, or until it is one too many."""
         loop = asyncio.get_running_loop()
-        while True:
+        while self._number <= self.limit:
             taken = self._take()
             if taken is None:
                 if self.stopping.is_set():
                     return
                 waiting: asyncio.Future[Turn | None] = loop.create_future()
                 self._idle.append(waiting)
+                self.waits += 1
                 self._set_timer()
                 self.on_idle()
                 taken = await waiting
@@ -64,6 +90,9 @@ class Workers:
                 # More became free than this worker can take.
                 self.pump()
             await turn(*taken)
+        self._number -= 1
+        # What its turn made possible is left to those who wait.
+        self.pump()
 
     def ended(self, *, counts: bool) -> None:
         """A turn is over; `counts` says that it used up its place in the budget."""

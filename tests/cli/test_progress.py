@@ -28,12 +28,12 @@ def progress(fetched: int = 0, seconds: float = 0.0, **numbers: int) -> Progress
     counts.fetched = fetched
     counts.failed = numbers.get("failed", 0)
     counts.discovered = fetched + counts.failed + numbers.get("waiting", 0)
-    return Progress(counts, numbers.get("in_flight", 0), numbers.get("hosts", 1), seconds)
+    return Progress(counts, numbers.get("in_flight", 0), 1_000, numbers.get("hosts", 1), seconds)
 
 
 def test_a_line_has_pages_rate_queue_flights_failures_and_hosts() -> None:
     told = line(progress(1_234, 60, failed=5, waiting=5_010, in_flight=10, hosts=3), 20.66, Limits())
-    assert told == "1,234 pages, 20.7/s, 5,000 queued, 10 in flight, 5 failed, 3 hosts"
+    assert told == "1,234 pages, 20.7/s, 5,000 queued, 10 of 1,000 in flight, 5 failed, 3 hosts"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,10 @@ def test_a_log_gets_a_line_now_and_then(
         display.say("a word")
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["[01:05] 2 pages, 0.0/s, 0 queued, 0 in flight, 0 failed, 1 hosts", "a word"]
+    assert err.splitlines() == [
+        "[01:05] 2 pages, 0.0/s, 0 queued, 0 of 1,000 in flight, 0 failed, 1 hosts",
+        "a word",
+    ]
 
 
 def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +142,8 @@ def test_a_terminal_shows_a_live_line_and_is_left_clean(terminal: Folder) -> Non
         code, written = on_terminal(terminal, site.url, "-o", "pages.jsonl")
     assert code == 0
     assert re.search(
-        r"00:0\d  [1-9]\d* pages, [\d.]+/s, \d+ queued, [1-8] in flight, 0 failed, 1 hosts", visible(written)
+        r"00:0\d  [1-9]\d* pages, [\d.]+/s, \d+ queued, [1-8] of \d+ in flight, 0 failed, 1 hosts",
+        visible(written),
     )
     # The cursor was hidden, is shown again, and the live line is wiped before the summary.
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from airless.core.clock import Clock, SystemClock
 from airless.core.errors import ConfigError
@@ -41,10 +41,11 @@ _WATCH_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run shows of itself while it runs."""
+    """What a run shows of itself while it runs; `limit` is how many may be in flight at the time."""
 
     counts: Counts
     in_flight: int
+    limit: int
     hosts: int
     seconds: float
 
@@ -242,12 +243,8 @@ class _Run:
         plan = self._plan
         limit = plan.settings.limits.pages
         pages = None if limit is None else max(0, limit - before.fetched)
-        settings = plan.settings
-        if plan.processes > 1:
-            share = max(1, settings.pace.concurrency // plan.processes)
-            settings = replace(settings, pace=replace(settings.pace, concurrency=share))
         work = Assignment(
-            plan=replace(plan, settings=settings),
+            plan=plan,
             layout=layout,
             index=0,
             processes=plan.processes,
@@ -337,5 +334,9 @@ def _progress(statuses: list[Status], base: dict[int, Counts], seconds: float) -
     for counts in shards.values():
         total.add(counts)
     return Progress(
-        total, sum(status.in_flight for status in statuses), sum(status.hosts for status in statuses), seconds
+        total,
+        in_flight=sum(status.in_flight for status in statuses),
+        limit=sum(status.limit for status in statuses),
+        hosts=sum(status.hosts for status in statuses),
+        seconds=seconds,
     )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from airless.core.clock import SystemClock
 from airless.core.errors import AirlessError, ConfigError, EngineError, Locked, StorageFull
 from airless.core.ports import Engine
 from airless.crawl.budget import Budget
+from airless.crawl.concurrency import Bounds
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
 from airless.crawl.http import AddressGuard, CachingFetcher, CookieJar, Fetching, choose_fetcher
@@ -30,6 +32,8 @@ from airless.local.crawl.files import process_lock
 from airless.local.crawl.plan import Plan
 
 STATUS_S = 0.1
+# A connection lent, one kept and those that are opened until the kept ones are counted again; then the rest.
+_FILES_EACH, _FILES_BESIDES = 4, 96
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -51,6 +55,7 @@ class Status:
 
     shards: dict[int, dict[str, Any]]
     in_flight: int
+    limit: int
     hosts: int
     quiet: bool
     starved: bool
@@ -78,7 +83,7 @@ class Ended:
 
 def status_of(crawler: Crawler) -> Status:
     shards = {index: counts.to_dict() for index, counts in crawler.shard_counts().items()}
-    return Status(shards, crawler.in_flight, crawler.hosts, crawler.quiet, crawler.starved)
+    return Status(shards, crawler.in_flight, crawler.limit, crawler.hosts, crawler.quiet, crawler.starved)
 
 
 @contextlib.asynccontextmanager
@@ -91,9 +96,13 @@ async def make_crawler(
     scope = plan.scope(spider)
     http = settings.http
     cookies = not scope.everywhere if http.cookies is None else http.cookies
+    bounds = Bounds.of(settings.pace.concurrency).share(work.processes)
+    files = allow_files(_FILES_BESIDES + _FILES_EACH * bounds.most)
+    if not bounds.fixed:
+        bounds = bounds.within(max(1, (files - _FILES_BESIDES) // _FILES_EACH))
     fetching = Fetching(
         http,
-        concurrency=settings.pace.concurrency,
+        concurrency=bounds.most,
         per_host=max(settings.pace.per_host, 1),
         page_bytes=settings.limits.page_bytes,
         guard=AddressGuard(allow_private=http.allow_private, allowed_hosts=work.private_hosts),
@@ -116,9 +125,21 @@ async def make_crawler(
             owns=lambda index: index % work.processes == work.index,
             budget=budget,
             board=board,
+            bounds=bounds,
         )
     finally:
         await fetcher.aclose()
+
+
+def allow_files(wanted: int) -> int:
+    """Have the system allow this process that many open files, if it does; how many it allows now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+            soft = more
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def worker_main(work: Assignment, connection: Connection, budget: Budget, board: Board) -> None:
