@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from re import Pattern, finditer
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -69,15 +70,10 @@ class Selector:
         kinds = {(part.kind, part.name) for part in parts}
         if len(kinds) > 1:
             return SelectorList(self._mixed(node, parts, query))
-        kind, name = kinds.pop()
-        found = _select(node, parts, query)
-        if kind == "node":
-            return SelectorList(Selector(match, self._page) for match in found)
-        if kind == "attr":
-            values = (_attribute(match, name) for match in found)
-            return SelectorList(self._string(value) for value in values if value is not None)
-        texts = _text_nodes(found, deep=kind == "deep")
-        return SelectorList(self._string(text.text_content or "") for text in texts)
+        if len(parts) == 1 and not parts[0].scoped and "," not in parts[0].selector:
+            _check(parts[0].selector, query)
+            return SelectorList(self._uniform(node, parts, query), lambda: self._first(node, parts[0]))
+        return SelectorList(self._uniform(node, parts, query))
 
     def xpath(self, query: str, **variables: Any) -> SelectorList:
         """What an XPath 1.0 expression gives, evaluated at this element; `variables` fill its ``$names``.
@@ -137,6 +133,33 @@ class Selector:
     def _string(self, value: str) -> Selector:
         return Selector(None, self._page, value)
 
+    def _uniform(self, node: LexborNode, parts: Sequence[Part], query: str) -> Iterator[Selector]:
+        """Parts of one kind."""
+        kind, name = parts[0].kind, parts[0].name
+        found = _select(node, parts, query)
+        if kind == "node":
+            yield from (Selector(match, self._page) for match in found)
+        elif kind == "attr":
+            values = (_attribute(match, name) for match in found)
+            yield from (self._string(value) for value in values if value is not None)
+        else:
+            texts = _text_nodes(found, deep=kind == "deep")
+            yield from (self._string(text.text_content or "") for text in texts)
+
+    def _first(self, node: LexborNode, part: Part) -> Selector | None:
+        """The first match of one part, where it can be told without the others; else None."""
+        match = node.css_first(part.selector)
+        if match is None or part.kind == "node":
+            return None if match is None else Selector(match, self._page)
+        if part.kind == "attr":
+            value = _attribute(match, part.name)
+            return None if value is None else self._string(value)
+        # What begins with an element may hold another match, whose text comes sooner.
+        child = next(match.iter(include_text=True), None)
+        if child is None or not child.is_text_node:
+            return None
+        return self._string(child.text_content or "")
+
     def _mixed(self, node: LexborNode, parts: Sequence[Part], query: str) -> Iterator[Selector]:
         """Parts of several kinds: one walk over the element keeps the document's order."""
         elements: set[int] = set()
@@ -163,12 +186,33 @@ class Selector:
 
 
 class SelectorList(Sequence[Selector]):
-    """Matches in the order of the document. What is asked of the list is asked of each, or of the first."""
+    """Matches in the order of the document. What is asked of the list is asked of each, or of the first.
 
-    __slots__ = ("_selectors",)
+    With `first`, which finds the first of them without the others or gives None where it can't, they are looked
+    for when they are needed.
+    """
 
-    def __init__(self, selectors: Iterable[Selector] = ()) -> None:
-        self._selectors = tuple(selectors)
+    __slots__ = ("_find_first", "_found", "_sought")
+
+    def __init__(
+        self, selectors: Iterable[Selector] = (), first: Callable[[], Selector | None] | None = None
+    ) -> None:
+        self._found = tuple(selectors) if first is None else None
+        self._sought = selectors
+        self._find_first = first
+
+    @property
+    def _selectors(self) -> tuple[Selector, ...]:
+        if self._found is None:
+            self._found, self._sought = tuple(self._sought), ()
+        return self._found
+
+    def _first(self) -> Selector | None:
+        if self._found is None and self._find_first is not None:
+            first = self._find_first()
+            if first is not None:
+                return first
+        return self._selectors[0] if self._selectors else None
 
     @overload
     def __getitem__(self, index: int) -> Selector: ...
@@ -203,7 +247,8 @@ class SelectorList(Sequence[Selector]):
 
     def get(self, default: T | None = None) -> str | T | None:
         """The first match as a string, or the default where there is none."""
-        return self._selectors[0].get() if self._selectors else default
+        first = self._first()
+        return default if first is None else first.get()
 
     def getall(self) -> list[str]:
         """Every match as a string."""
@@ -226,18 +271,29 @@ class SelectorList(Sequence[Selector]):
     @property
     def attrib(self) -> dict[str, str]:
         """The attributes of the first match; none where nothing matched."""
-        return self._selectors[0].attrib if self._selectors else {}
+        first = self._first()
+        return {} if first is None else first.attrib
 
     @property
     def text(self) -> str:
         """The text of the first match; empty where nothing matched."""
-        return self._selectors[0].text if self._selectors else ""
+        first = self._first()
+        return "" if first is None else first.text
 
     def __repr__(self) -> str:
         return f"<SelectorList {list(self._selectors)!r}>"
 
     def _each(self, select: Callable[[Selector], SelectorList]) -> SelectorList:
         return SelectorList(found for selector in self._selectors for found in select(selector))
+
+
+@lru_cache(maxsize=1024)
+def _check(css: str, query: str) -> None:
+    """Raises ValueError for what is no CSS, when it is asked and not when its matches are."""
+    try:
+        LexborHTMLParser("").css_first(css)
+    except SelectolaxError as error:
+        raise ValueError(f"not a CSS selector: {query!r}") from error
 
 
 def _select(node: LexborNode, parts: Sequence[Part], query: str) -> list[LexborNode]:

@@ -8,6 +8,7 @@ import sys
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+from airless.crawl.response import Response
 from airless.crawl.selectors import Page, Selector, SelectorList
 
 HTML = """<!doctype html><html><body class=page>
@@ -206,3 +207,26 @@ def test_xpath_without_lxml_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "pip install airless[xpath]" in done.stdout
+
+
+QUERIES = ("p", "a::attr(href)", "p::text", "p ::text", "b::text", "*::text", "li > a", "i::attr(x)", "none")
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_first_match_is_the_same_with_and_without_the_others(query: str) -> None:
+    body = b"""<p><b>bold</b> and <i>it</i></p><p>second</p><a>no href</a><ul><li>x<a href=1>one</a><a href>two</a></ul>
+    <p></p><i x>y</i>"""
+
+    def fresh() -> SelectorList:
+        return Response.from_bytes("http://a.test/", body).css(query)
+
+    whole = fresh()
+    expected = whole.getall()
+    assert whole.get("none") == fresh().get("none") == (expected[0] if expected else "none")
+    assert fresh().text == (whole[0].text if expected else "")
+    assert fresh().attrib == (whole[0].attrib if expected else {})
+
+
+def test_bad_css_is_refused_when_it_is_asked() -> None:
+    with pytest.raises(ValueError, match="not a CSS selector"):
+        Response.from_bytes("http://a.test/", b"<p>x").css("p[")

@@ -74,7 +74,7 @@ async def test_the_balance_counts_what_waits_by_the_counters_and_by_the_queue() 
 
 
 async def test_a_message_that_went_missing_shows_in_the_balance() -> None:
-    pages = {f"http://a.example/{n}": linking(f"http://a.example/{n + 1}") for n in range(9)}
+    pages = {f"http://a.example/{n}": linking(f"http://a.example/{n + 1}") for n in range(500)}
     crawl = Crawl(pages)
     await crawl.seed("http://a.example/0")
     await crawl.run(until=lambda: len(crawl.fetcher.asked) > 3)
