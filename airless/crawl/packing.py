@@ -108,7 +108,7 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
 def check(found: Request | Follow) -> None:
     """Raises TypeError or ValueError, saying why, for what could not travel; any text may be the URL."""
     if isinstance(found, Follow):
-        if not found.resolved:
+        if not found.resolved and set(map(type, found.urls)) != {str}:
             for url in found.urls:
                 _check("url", url, str)
         elif found.callback is None and not (found.meta or found.headers or found.priority):
