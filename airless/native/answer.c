@@ -1,4 +1,4 @@
-/* The head of a plain HTTP/1.1 answer: one whose body is counted by a Content-Length and not coded.
+/* The head of a plain HTTP/1.1 answer: one whose body is counted by a Content-Length.
  *
  * Anything else, and anything in the least odd, is left to the full parser. Source: RFC 9112 §4, §5, §6.
  */
@@ -55,7 +55,8 @@ static bool read_length(const uint8_t *text, size_t size, long long *length)
 }
 
 /* Whether a field leaves the answer plain. */
-static bool is_plain(const uint8_t *name, size_t size, const uint8_t *value, size_t value_size, long long *length)
+static bool is_plain(
+    const uint8_t *name, size_t size, const uint8_t *value, size_t value_size, PlainAnswer *answer)
 {
     switch (size) {
     case 7:
@@ -63,9 +64,10 @@ static bool is_plain(const uint8_t *name, size_t size, const uint8_t *value, siz
     case 10:
         return !same_word(name, size, "connection") || same_word(value, value_size, "keep-alive");
     case 14:
-        return !same_word(name, size, "content-length") || read_length(value, value_size, length);
+        return !same_word(name, size, "content-length") || read_length(value, value_size, &answer->length);
     case 16:
-        return !same_word(name, size, "content-encoding");
+        answer->coded |= same_word(name, size, "content-encoding");
+        return true;
     case 17:
         return !same_word(name, size, "transfer-encoding");
     default:
@@ -77,6 +79,7 @@ bool plain_answer(const uint8_t *text, size_t size, PlainAnswer *answer)
 {
     const uint8_t *at = text, *end = text + (size < PLAIN_HEAD_BYTES ? size : PLAIN_HEAD_BYTES);
     answer->length = -1;
+    answer->coded = false;
     if (!read_status(&at, end, &answer->status))
         return false;
     uint8_t *out = answer->fields;
@@ -101,7 +104,7 @@ bool plain_answer(const uint8_t *text, size_t size, PlainAnswer *answer)
         size_t value_size = (size_t)(at - 2 - value);
         while (value_size && (value[value_size - 1] == ' ' || value[value_size - 1] == '\t'))
             value_size--;
-        if (!is_plain(name, name_size, value, value_size, &answer->length))
+        if (!is_plain(name, name_size, value, value_size, answer))
             return false;
         *out++ = '\n';
         memcpy(out, name, name_size);

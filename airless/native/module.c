@@ -44,8 +44,8 @@ static PyObject *read_plain_answer(PyObject *module, PyObject *args)
     PyBuffer_Release(&view);
     if (!fine)
         Py_RETURN_NONE;
-    return Py_BuildValue("(ly#Ln)", answer.status, (const char *)answer.fields, (Py_ssize_t)answer.fields_size,
-                         answer.length, (Py_ssize_t)answer.head_size);
+    return Py_BuildValue("(ly#LnO)", answer.status, (const char *)answer.fields, (Py_ssize_t)answer.fields_size,
+                         answer.length, (Py_ssize_t)answer.head_size, answer.coded ? Py_True : Py_False);
 }
 
 /* The value of a field whose name, in lower case, stands after an even number of line feeds. */
@@ -85,7 +85,7 @@ static PyMethodDef functions[] = {
      "header_field(fields, name, /)\n--\n\nThe first value of a field of an answer, or None."},
     {"plain_answer", read_plain_answer, METH_VARARGS,
      "plain_answer(buffer, size, /)\n--\n\n"
-     "Status, fields, length of the body and of the head of an answer that is plain, or None."},
+     "Status, fields, length of the body and of the head of an answer that is plain, and whether it is coded."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -102,7 +102,7 @@ static int execute(PyObject *module)
         || !add_type(module, &spellings_spec, &state->spellings_type)
         || !add_type(module, &seen_spec, &state->seen_type))
         return -1;
-    if (PyModule_AddIntConstant(module, "api", 3) < 0)
+    if (PyModule_AddIntConstant(module, "api", 4) < 0)
         return -1;
     PyObject *entities = PyImport_ImportModule("html.entities");
     if (entities == NULL)

@@ -292,6 +292,7 @@ uint64_t blake2b_64(const uint8_t *text, size_t length);
 typedef struct {
     long status;
     long long length; /* of the body */
+    bool coded;       /* there is a Content-Encoding */
     size_t head_size;
     size_t fields_size;
     uint8_t fields[PLAIN_HEAD_BYTES]; /* names and values in turn, a line feed before each */

@@ -93,21 +93,46 @@ class Answer:
         else:
             self._left = _PARSED
             found = speed.plain_answer(buffer, size)
-            if found is None or found[2] > self._limit_bytes:
+            if found is None or (found[2] > self._limit_bytes and not found[4]):
                 return False
-            self.status, self._head, left, at = found
+            self.status, self._head, left, at, coded = found
             self.begun = self.delimited = self.framed = self.keeps_alive = True
             self.in_head = False
             self._heads = 1
             piece = buffer[at:size]
+            if coded and not self._decodes(left):
+                return True
         if len(piece) > left:
             self.stray = True
             piece = piece[:left]
         if piece:
-            self._pieces.append(bytes(piece))
             self.wire_bytes += len(piece)
+            if self._body is None:
+                self._pieces.append(bytes(piece))
+            elif not self._decoded(bytes(piece)):
+                return True
         self._left = left - len(piece)
         self.complete = not self._left
+        return True
+
+    def _decodes(self, length: int) -> bool:
+        """Get ready for a coded body of that many bytes; False, and `fault` is set, where it can't be had."""
+        try:
+            self._body = Body(self.what, codings(self.headers()), self._limit_bytes)
+            self._body.expect(length)
+        except FetchError as error:
+            self.fault = error
+            return False
+        return True
+
+    def _decoded(self, piece: bytes) -> bool:
+        """Feed the coded body; False, and `fault` is set, where that fails."""
+        assert self._body is not None  # noqa: S101 - who calls has looked
+        try:
+            self._body.feed(piece)
+        except FetchError as error:
+            self.fault = error
+            return False
         return True
 
     def headers(self) -> Headers:
@@ -215,10 +240,7 @@ class Answer:
             return
         self.wire_bytes += len(piece)
         if self._body is not None:
-            try:
-                self._body.feed(piece)
-            except FetchError as error:
-                self.fault = error
+            self._decoded(piece)
             return
         self._pieces.append(piece)
         if self.wire_bytes > self._limit_bytes:
