@@ -16,11 +16,11 @@ from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.discovery import Discovery
 from airless.crawl.headers import Headers
 from airless.crawl.inbox import QueueInbox
+from airless.crawl.layout import Layout
 from airless.crawl.request import Request
 from airless.crawl.response import Response
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Pace, Settings
-from airless.crawl.shard import Layout
 from airless.engines import open_engine
 from airless.local.crawl.ledger import Ledger, Record
 from airless.local.crawl.plan import SHARDS, SITE_SPIDER

@@ -26,12 +26,12 @@ from airless.crawl.gate import Gate
 from airless.crawl.held import Entry
 from airless.crawl.inbox import Inbox
 from airless.crawl.intake import Intake
+from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
 from airless.crawl.request import Follow
 from airless.crawl.schedule import HostQueue, Schedule
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
-from airless.crawl.shard import Layout
 from airless.crawl.shards import Shards
 from airless.crawl.spider import Spider
 from airless.crawl.visit import Outcome, Visitor

@@ -6,11 +6,12 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 
+from airless.crawl.layout import Layout
 from airless.crawl.request import Follow, Request
 from airless.crawl.scan import PageFollow, spellings
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
-from airless.crawl.shard import Layout, Shard
+from airless.crawl.shard import Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.sites import Site, Sites, host_key
 from airless.crawl.urls import canonical, dedup_key, fingerprint, trap

@@ -20,12 +20,13 @@ from airless.core.message import Message, derived_id
 from airless.core.ports import Engine, Settlement, StateWrite
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
+from airless.crawl.layout import Layout
 from airless.crawl.packing import in_batches, pack
+from airless.crawl.records import progress_of, read_document, read_segment, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import unpack_fingerprints
 from airless.crawl.sent import Sent
-from airless.crawl.sites import host_hash
 
 BATCH_REQUESTS = 200
 ADMIT = "admit"
@@ -34,50 +35,6 @@ ADMIT = "admit"
 _DELTA_LIMIT = 2_048
 _MERGE_AT = 8
 _REMEMBERED_IDS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The names a crawl's things have in its engine. `spread` is over how many shards one host is spread."""
-
-    job: str
-    shards: int
-    spread: int = 1
-
-    @property
-    def topic(self) -> str:
-        return f"frontier/{self.job}"
-
-    @property
-    def run_key(self) -> str:
-        return f"crawl/{self.job}/run"
-
-    @property
-    def delivery_key(self) -> str:
-        return f"crawl/{self.job}/delivery"
-
-    @property
-    def shard_prefix(self) -> str:
-        return f"crawl/{self.job}/shard/"
-
-    @property
-    def items_prefix(self) -> str:
-        return f"items/{self.job}/"
-
-    @property
-    def seen_prefix(self) -> str:
-        return f"seen/{self.job}/"
-
-    def shard_key(self, index: int) -> str:
-        return f"{self.shard_prefix}{index:05d}"
-
-    def shard_of(self, host: str, fingerprint: int) -> int:
-        """A hash of the host, moved on by the URL's own where a host is spread."""
-        return self.shard_at(host_hash(host), fingerprint)
-
-    def shard_at(self, host_hash: int, fingerprint: int) -> int:
-        """`shard_of` for a host whose hash is known."""
-        return (host_hash + fingerprint % self.spread) % self.shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +110,9 @@ class Shard:
             shard._delta = bytearray(base64.b64decode(doc["delta"]))
             unpack_fingerprints(shard._delta)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         for name, _ in shard._segments:
-            shard.seen.update(await _segment(engine, name))
+            shard.seen.update(await read_segment(engine, name))
         shard.seen.update(bytes(shard._delta))
         return shard
 
@@ -256,7 +213,7 @@ class Shard:
             tier = [name for name, its in self._segments if its == level]
             if len(tier) < _MERGE_AT:
                 continue
-            parts = [await _segment(engine, part) for part in tier]
+            parts = [await read_segment(engine, part) for part in tier]
             name = self._next_segment()
             self._merged = _Merged(name, b"".join(parts), tier)
             self._segments = [s for s in self._segments if s[1] != level]
@@ -351,37 +308,8 @@ class Shard:
         )
 
 
-def read_document(data: bytes) -> dict[str, Any]:
-    """A shard's state document. Raises EngineError where it isn't one."""
-    try:
-        doc = orjson.loads(data)
-        doc["counts"], doc["hosts"], doc["progress"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable(error) from error
-    return doc  # type: ignore[no-any-return]
-
-
-def progress_of(doc: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    """Of each message in flight: its number of requests, and the bits of those that have ended."""
-    return {id: (total, int(done, 16)) for id, (total, done) in doc["progress"].items()}
-
-
 def _by_priority(requests: list[Request]) -> Iterable[list[Request]]:
     lanes: dict[int, list[Request]] = {}
     for request in requests:
         lanes.setdefault(request.priority, []).append(request)
     return lanes.values()
-
-
-def _unreadable(error: Exception) -> EngineError:
-    return EngineError(f"a shard's state can't be read: {error}; --restart begins anew")
-
-
-async def _segment(engine: Engine, name: str) -> bytes:
-    """A segment of seen URLs. Without it they would be crawled again: raises EngineError."""
-    data = await engine.objects.get(name)
-    if data is None:
-        raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")
-    if len(data) % 8:
-        raise EngineError(f"the segment {name!r} of seen URLs is damaged; --restart begins anew")
-    return data

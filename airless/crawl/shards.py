@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable, Iterator
 
 from airless.core.ports import Engine, Settlement
+from airless.crawl.layout import Layout
 from airless.crawl.levels import Levels
 from airless.crawl.pace import HostPace
 from airless.crawl.request import Request
 from airless.crawl.schedule import HostQueue
 from airless.crawl.sent import Sent
 from airless.crawl.settings import Settings
-from airless.crawl.shard import Layout, Shard
+from airless.crawl.shard import Shard
 
 
 class Shards:

@@ -11,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airless.crawl.discovery import Discovery
+from airless.crawl.layout import Layout
 from airless.crawl.request import Request
 from airless.crawl.scan import PageFollow, scan, seen_set, spellings
 from airless.crawl.scope import Scope
 from airless.crawl.seen import SeenSet, pack_fingerprints
 from airless.crawl.settings import Links, Settings
-from airless.crawl.shard import Layout, Shard
+from airless.crawl.shard import Shard
 from airless.crawl.urls import canonical, fingerprint, parsed, resolve
 from benchmarks.micro.reading import selected
 from benchmarks.micro.sample import SITE, Sample

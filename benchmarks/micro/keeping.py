@@ -17,10 +17,11 @@ from airless.core.codec import decode, encode
 from airless.core.message import Message
 from airless.core.ports import Commit, Engine, Settlement
 from airless.crawl import items
+from airless.crawl.layout import Layout
 from airless.crawl.packing import pack, unpack
 from airless.crawl.request import Request
 from airless.crawl.response import Response
-from airless.crawl.shard import BATCH_REQUESTS, Layout, Shard
+from airless.crawl.shard import BATCH_REQUESTS, Shard
 from airless.engines import open_engine
 from benchmarks.micro.sample import SITE, Sample
 from benchmarks.micro.timing import Case

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from airless.crawl.discovery import Discovery
+from airless.crawl.layout import Layout
 from airless.crawl.request import Follow, Request
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Dedup, Limits, Settings, Traps
-from airless.crawl.shard import Layout, Shard
+from airless.crawl.shard import Shard
 from airless.crawl.sitemap_seeds import SITEMAP
 
 LAYOUT = Layout("job", 16)

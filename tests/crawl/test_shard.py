@@ -12,10 +12,12 @@ from airless.core.message import Message
 from airless.core.ports import Commit, Delivery
 from airless.crawl import shard as module
 from airless.crawl.held import Held
+from airless.crawl.layout import Layout
 from airless.crawl.packing import pack, unpack
+from airless.crawl.records import progress_of, read_document
 from airless.crawl.request import Request
 from airless.crawl.seen import SeenSet, unpack_fingerprints
-from airless.crawl.shard import Layout, Shard, ShardWrite, progress_of, read_document
+from airless.crawl.shard import Shard, ShardWrite
 from airless.engines.memory import MemoryEngine
 
 LAYOUT = Layout("job", 8)

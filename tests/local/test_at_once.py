@@ -8,8 +8,8 @@ import pytest
 
 from airless.core.ports import Engine
 from airless.crawl.budget import Unlimited
+from airless.crawl.layout import Layout
 from airless.crawl.settings import Pace, Settings
-from airless.crawl.shard import Layout
 from airless.engines import open_engine
 from airless.local.crawl.plan import Plan
 from airless.local.crawl.worker import Assignment, make_crawler, status_of

@@ -17,10 +17,11 @@ from support.web import Web, linking
 
 from airless.core.errors import AirlessError, ConfigError, EngineError, StorageFull
 from airless.core.message import Message
+from airless.crawl.layout import Layout
 from airless.crawl.packing import pack
 from airless.crawl.request import Request
 from airless.crawl.settings import Settings
-from airless.crawl.shard import ADMIT, Layout
+from airless.crawl.shard import ADMIT
 from airless.crawl.sites import host_key
 from airless.crawl.urls import fingerprint
 from airless.engines import OpenEngine, open_engine

@@ -11,7 +11,7 @@ import pytest
 
 from airless.core.errors import ConfigError, EngineError, OutputError
 from airless.core.ports import StateWrite
-from airless.crawl.shard import Layout
+from airless.crawl.layout import Layout
 from airless.engines.memory import MemoryEngine
 from airless.local.crawl.delivery import Delivery, nothing_to_deliver
 

@@ -15,11 +15,11 @@ from airless.core.codec import decode
 from airless.core.errors import ConfigError
 from airless.core.ports import Delivery
 from airless.crawl.discovery import Discovery
+from airless.crawl.layout import Layout
 from airless.crawl.packing import unpack
 from airless.crawl.request import Follow, Request
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
-from airless.crawl.shard import Layout
 from airless.crawl.spider import Spider
 from airless.engines.sqlite import SqliteEngine
 from airless.local.crawl.ledger import Ledger, Record

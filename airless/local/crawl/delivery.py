@@ -11,7 +11,7 @@ import orjson
 
 from airless.core.errors import ConfigError, EngineError
 from airless.core.ports import Commit, Engine, StateWrite
-from airless.crawl.shard import Layout
+from airless.crawl.layout import Layout
 from airless.local.outputs import Sink, WholeSink, open_sink
 
 INTERVAL_S = 0.5

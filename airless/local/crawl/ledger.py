@@ -11,7 +11,8 @@ import orjson
 from airless.core.errors import EngineError
 from airless.core.ports import Engine, StateWrite
 from airless.crawl.counts import Counts
-from airless.crawl.shard import Layout, progress_of, read_document
+from airless.crawl.layout import Layout
+from airless.crawl.records import progress_of, read_document
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"

@@ -14,7 +14,7 @@ from airless.crawl.counts import Counts
 from airless.crawl.crawler import first_fault
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
-from airless.crawl.shard import Layout
+from airless.crawl.layout import Layout
 from airless.crawl.urls import host_of, seed
 from airless.engines import open_engine
 from airless.local.crawl.crew import Crew, ManyProcesses, OneProcess

@@ -12,9 +12,10 @@ from airless.core.message import Message, derived_id
 from airless.core.ports import Commit, Engine
 from airless.crawl.callbacks import run_start
 from airless.crawl.discovery import Discovery
+from airless.crawl.layout import Layout
 from airless.crawl.packing import pack
 from airless.crawl.request import Follow, Request
-from airless.crawl.shard import ADMIT, Layout
+from airless.crawl.shard import ADMIT
 from airless.crawl.sitemap_seeds import sitemap_seed
 from airless.crawl.spider import Spider
 from airless.crawl.urls import canonical, origin

@@ -24,8 +24,8 @@ from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
 from airless.crawl.http import AddressGuard, CachingFetcher, CookieJar, Fetching, choose_fetcher
 from airless.crawl.inbox import QueueInbox
+from airless.crawl.layout import Layout
 from airless.crawl.levels import Board
-from airless.crawl.shard import Layout
 from airless.crawl.spider import Spider
 from airless.engines import open_engine
 from airless.local.crawl.files import process_lock

@@ -1,0 +1,40 @@
+"""What is kept of a shard in the engine, read back: its document, and its segments of seen URLs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from airless.core.errors import EngineError
+from airless.core.ports import Engine
+
+
+def read_document(data: bytes) -> dict[str, Any]:
+    """A shard's state document. Raises EngineError where it isn't one."""
+    try:
+        doc = orjson.loads(data)
+        doc["counts"], doc["hosts"], doc["progress"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise unreadable(error) from error
+    return doc  # type: ignore[no-any-return]
+
+
+def progress_of(doc: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Of each message in flight: its number of requests, and the bits of those that have ended."""
+    return {id: (total, int(done, 16)) for id, (total, done) in doc["progress"].items()}
+
+
+def unreadable(error: Exception) -> EngineError:
+    """What to tell the user of a document that can't be read."""
+    return EngineError(f"a shard's state can't be read: {error}; --restart begins anew")
+
+
+async def read_segment(engine: Engine, name: str) -> bytes:
+    """A segment of seen URLs. Without it they would be crawled again: raises EngineError."""
+    data = await engine.objects.get(name)
+    if data is None:
+        raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")
+    if len(data) % 8:
+        raise EngineError(f"the segment {name!r} of seen URLs is damaged; --restart begins anew")
+    return data
