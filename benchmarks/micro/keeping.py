@@ -52,7 +52,7 @@ def packing(sample: Sample, stack: ExitStack) -> list[Case]:
 
 def encoding(sample: Sample, stack: ExitStack) -> list[Case]:
     """An item of the site spider as a line of JSON."""
-    item = asyncio.run(site_item(*next(iter(sample))))
+    item = site_item(*next(iter(sample)))
     ways = {
         "airless items": lambda: items.encode(item),
         "orjson.dumps": lambda: orjson.dumps(item),
@@ -68,7 +68,7 @@ def committing(sample: Sample, stack: ExitStack) -> list[Case]:
     """
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     runner = stack.enter_context(asyncio.Runner())
-    line = items.encode(asyncio.run(site_item(*next(iter(sample)))))
+    line = items.encode(site_item(*next(iter(sample))))
     cases = []
     for name, url in (("memory", "memory://"), ("SQLite", f"sqlite:///{folder}/micro.db")):
         engine = runner.run(open_engine(url))
@@ -113,10 +113,10 @@ def _prepared(runner: asyncio.Runner, crawl: Committed) -> Callable[[], object]:
     return lambda: runner.run(crawl.commit())
 
 
-async def site_item(url: str, body: bytes) -> Any:
+def site_item(url: str, body: bytes) -> Any:
     """What `airless crawl` writes for a page."""
     response = Response.from_bytes(url, body, request=Request(url), fetched_at=1_750_000_000.25)
-    return await anext(SiteSpider().parse(response))
+    return next(SiteSpider().parse(response))
 
 
 def requests(pages: range) -> list[Request]:
