@@ -25,6 +25,8 @@ def main() -> None:
     if recorded:
         file = append(table, RESULTS / f"{name}.jsonl", quick=given["quick"])
         print(f"\nAppended to {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
+    if wrong := [row for row in table.rows if row.get("right") is False]:
+        raise SystemExit(f"\n{len(wrong)} of the rows are wrong: their figures are worth nothing.")
 
 
 def parser(benchmarks: dict[str, ModuleType]) -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -192,12 +193,17 @@ def system_lookup(pinned: Mapping[str, str]) -> Lookup:
             raise ConfigError(f"resolve: {host!r} must be mapped to an IP address, not to {address!r}")
     known = {_normal(host): str(literal(address)) for host, address in pinned.items()}
 
+    # The loop's own threads are few, and what writes the output would have to wait behind slow names.
+    threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="airless-dns")
+
     async def lookup(host: str) -> Sequence[str]:
         address = known.get(_normal(host))
         if address is not None:
             return (address,)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(
+                threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            )
         except UnicodeError as error:
             # Labels that are empty or over 63 octets fail in the codec, before any resolver sees them.
             raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error

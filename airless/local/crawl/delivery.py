@@ -14,7 +14,7 @@ from airless.core.ports import Commit, Engine, StateWrite
 from airless.crawl.layout import Layout
 from airless.local.outputs import Sink, WholeSink, open_sink
 
-INTERVAL_S = 1.0
+INTERVAL_S = 0.5
 _SEGMENTS = 64
 
 
