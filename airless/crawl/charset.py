@@ -52,9 +52,7 @@ def to_utf8(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
     if name == "utf-8":
         body = body.removeprefix(_UTF8_BOM)
         return (body if _is_utf8(body) else text_of(body, name).encode()), name
-    if body.isascii() and name not in _NOT_ASCII_BASED:
-        return body, name
-    return text_of(body, name).encode(), name
+    return _legacy_to_utf8(body, name), name
 
 
 def for_scan(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
@@ -64,7 +62,13 @@ def for_scan(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
     name = detect(body, content_type)
     if name == "utf-8":
         return body.removeprefix(_UTF8_BOM), name
-    return to_utf8(body, content_type)
+    return _legacy_to_utf8(body, name), name
+
+
+def _legacy_to_utf8(body: bytes, name: str) -> bytes:
+    if body.isascii() and name not in _NOT_ASCII_BASED:
+        return body
+    return text_of(body, name).encode()
 
 
 def _is_utf8(body: bytes) -> bool:

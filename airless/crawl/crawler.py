@@ -184,8 +184,7 @@ class Crawler:
             self._apply(queue, entry, outcome)
             if outcome.kind == "skipped":
                 self._skip_alike(queue)
-            if queue.size and not queue.queued:
-                self._schedule.wake(queue)
+            self._schedule.wake(queue)
         if queue.pace.unreachable and outcome.error is not None:
             self._give_up(queue)
 

@@ -108,13 +108,7 @@ class Discovery:
         request = follow.request(url)
         request.depth = depth
         request.referrer = parent.url
-        layout = self._layout
-        index = (site.hash + mark % layout.spread) % layout.shards
-        owner = shard if index == shard.index else self._owned(index)
-        if owner is None:
-            shard.send_foreign(index, request)
-        else:
-            self._admit(owner, request, mark)
+        self._hand_over(shard, self._layout.shard_at(site.hash, mark), request, mark)
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
         """Offer one request that a callback yielded for the page of `parent`."""
@@ -172,7 +166,9 @@ class Discovery:
         return self._layout.shard_of(host_key(request.url), self._fingerprint(request))
 
     def _place(self, shard: Shard, request: Request, mark: int) -> None:
-        index = self._layout.shard_of(host_key(request.url), mark)
+        self._hand_over(shard, self._layout.shard_of(host_key(request.url), mark), request, mark)
+
+    def _hand_over(self, shard: Shard, index: int, request: Request, mark: int) -> None:
         owner = shard if index == shard.index else self._owned(index)
         if owner is None:
             shard.send_foreign(index, request)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+# RFC 9110 §9.2.2: what may be sent again without knowing whether it arrived.
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
 
 class Request:
     """One fetch to come. `callback` is the name of a method of the spider (a bound method gives its name).

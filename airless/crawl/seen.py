@@ -78,7 +78,7 @@ def pack_fingerprints(fingerprints: Iterable[int]) -> bytes:
     return packed.tobytes()
 
 
-def unpack_fingerprints(data: bytes | bytearray) -> array[int]:
+def unpack_fingerprints(data: bytes) -> array[int]:
     """The inverse of `pack_fingerprints`. Raises ValueError where the length is no multiple of eight."""
     packed = array("Q")
     packed.frombytes(data)

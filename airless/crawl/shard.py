@@ -25,7 +25,6 @@ from airless.crawl.packing import in_batches, pack
 from airless.crawl.records import progress_of, read_document, read_segment, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
-from airless.crawl.seen import unpack_fingerprints
 from airless.crawl.sent import Sent
 
 BATCH_REQUESTS = 200
@@ -108,12 +107,11 @@ class Shard:
             shard._progress = progress_of(doc)
             shard._recent.extend(doc["recent"])
             shard._delta = bytearray(base64.b64decode(doc["delta"]))
-            unpack_fingerprints(shard._delta)
+            shard.seen.update(bytes(shard._delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise unreadable(error) from error
         for name, _ in shard._segments:
             shard.seen.update(await read_segment(engine, name))
-        shard.seen.update(bytes(shard._delta))
         return shard
 
     def hold(self, held: Held) -> None:

@@ -16,7 +16,7 @@ from airless.crawl.fetch import Fetcher
 from airless.crawl.items import encode
 from airless.crawl.pace import backoff_s
 from airless.crawl.packing import check
-from airless.crawl.request import Follow, Request
+from airless.crawl.request import IDEMPOTENT, Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.retry_after import parse_retry_after
 from airless.crawl.settings import Settings
@@ -30,7 +30,6 @@ logger = logging.getLogger("airless.crawl")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRIED = frozenset({408, 425, 429})
 _THROTTLED = frozenset({429, 503})
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # A host that says "not now" is no reason to give a page up: such answers count for a quarter of a try.
 _THROTTLED_TRIES = 4
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -140,7 +139,7 @@ class Visitor:
     def _failed(self, request: Request, error: FetchError, *, last_try: bool) -> Outcome:
         tries = request.attempt + 1
         again = error.retryable and not last_try and tries < self._settings.retry.max_attempts
-        if again and request.method in _IDEMPOTENT:
+        if again and request.method in IDEMPOTENT:
             return self._retry(request, error=error)
         logger.info("failed %s: %s", request.url, error)
         return Outcome("failed", error.reason, error=error)

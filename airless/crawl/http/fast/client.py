@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 
 from airless.crawl.errors import ConnectError, ProtocolError
 from airless.crawl.http.addresses import system_lookup
+from airless.crawl.http.fast.closing import close
 from airless.crawl.http.fast.dial import Dialler
 from airless.crawl.http.fast.head import Heads, common
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import Origin, origin, split
 from airless.crawl.http.fast.pool import Pool
 from airless.crawl.http.fetching import Fetching
-from airless.crawl.request import Request
+from airless.crawl.request import IDEMPOTENT, Request
 from airless.crawl.response import Response
 
 if TYPE_CHECKING:
     from airless.crawl.http.client import AiohttpFetcher
 
-# RFC 9110 §9.2.2: what may be sent again without knowing whether it arrived.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _ORIGINS = 10_000
 
 
@@ -85,7 +84,7 @@ class FastFetcher:
                 break
             except (ConnectError, ProtocolError):
                 # Each round takes a stale connection out of the pool; the one that is new decides.
-                if not (connection.stale and request.method in _IDEMPOTENT):
+                if not (connection.stale and request.method in IDEMPOTENT):
                     raise
             finally:
                 pool.give_back(connection)
@@ -133,15 +132,8 @@ class FastFetcher:
     async def _closed(self) -> None:
         pool, names = self._pool, self._names
         self._pool = self._names = None
-        if pool is None or names is None:
-            return
-        if pool.loop is asyncio.get_running_loop():
-            await names.aclose()
-            await pool.aclose()
-        elif pool.loop.is_closed():
-            pool.forsake()
-        else:
-            pool.loop.call_soon_threadsafe(pool.abandon)
+        if pool is not None and names is not None:
+            await close(pool, names)
 
     def _read(self, prefix: str, request: Request) -> tuple[Origin, str, bytes]:
         what = _what(request)

@@ -102,14 +102,8 @@ class Pool:
         """Keep a connection if its answer is over and it can have another, and hang up if not."""
         site = self._sites[connection.key]
         site.users -= 1
-        if site.slots.waiting:
-            site.slots.give()
-        else:
-            site.slots.free += 1
-        if self._slots.waiting:
-            self._slots.give()
-        else:
-            self._slots.free += 1
+        site.slots.give()
+        self._slots.give()
         if connection.ready and self._closed is None:
             connection.idle = True
             site.idle.append(connection)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from airless.crawl.errors import FetchError, FetchTimeout, ProtocolError
 from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast import FastFetcher
+from airless.crawl.http.fast.closing import close
 from airless.crawl.http.fast.head import Heads, common
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import Origin, origin, split
@@ -15,11 +16,9 @@ from airless.crawl.http.fetching import Fetching
 from airless.crawl.http.http2.dial import TlsDialler
 from airless.crawl.http.http2.exchange import Again, Exchange
 from airless.crawl.http.http2.pool import Pool
-from airless.crawl.request import Request
+from airless.crawl.request import IDEMPOTENT, Request
 from airless.crawl.response import Response
 
-# RFC 9110 §9.2.2: what may be sent again without knowing whether it arrived.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _TRIES = 3
 # RFC 9113 §8.2.2, beside those that no request may have that is framed for it.
 _OF_HTTP_1_1 = frozenset({"keep-alive", "proxy-connection"})
@@ -142,15 +141,8 @@ class Http2Fetcher:
     async def _closed(self) -> None:
         pool, names = self._pool, self._names
         self._pool = self._names = None
-        if pool is None or names is None:
-            return
-        if pool.loop is asyncio.get_running_loop():
-            await names.aclose()
-            await pool.aclose()
-        elif pool.loop.is_closed():
-            pool.forsake()
-        else:
-            pool.loop.call_soon_threadsafe(pool.abandon)
+        if pool is not None and names is not None:
+            await close(pool, names)
 
 
 def _fits(fields: Mapping[str, str] | None) -> bool:
@@ -160,5 +152,5 @@ def _fits(fields: Mapping[str, str] | None) -> bool:
 
 def _may_be_sent_again(exchange: Exchange, request: Request) -> bool:
     if exchange.again is Again.IDEMPOTENT:
-        return request.method in _IDEMPOTENT
+        return request.method in IDEMPOTENT
     return exchange.again is Again.ANY
