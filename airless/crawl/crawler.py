@@ -21,11 +21,12 @@ from airless.crawl.commits import Commits
 from airless.crawl.concurrency import Bounds, Concurrency, Meter, Stretch
 from airless.crawl.counts import Counts
 from airless.crawl.discovery import Discovery
-from airless.crawl.fetch import Fetcher
+from airless.crawl.fetch import Fetcher, QuickFetcher
 from airless.crawl.gate import Gate
 from airless.crawl.held import Entry
 from airless.crawl.inbox import Inbox
 from airless.crawl.intake import Intake
+from airless.crawl.lane import Lanes
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
 from airless.crawl.request import Follow
@@ -88,6 +89,16 @@ class Crawler:
             levels=self._shards.levels,
             deadline_s=deadline_s,
         )
+        self._lanes: Lanes | None = None
+        if isinstance(fetcher, QuickFetcher):
+            self._lanes = Lanes(
+                fetcher,
+                self._visitor,
+                self._gate,
+                clock,
+                ended=self._ended,
+                following=self._workers.following,
+            )
         self._intake = Intake(
             inbox,
             self._shards,
@@ -164,12 +175,23 @@ class Crawler:
             self._workers.close()
 
     async def _turn(self, queue: HostQueue, entry: Entry) -> None:
+        if self._lanes is not None:
+            left = await self._lanes.run(queue, entry)
+            if left is None:
+                return
+            queue, entry, begun = left
+            if begun is not None:
+                self._ended(queue, entry, await self._visitor.finish(entry.request, *begun))
+                return
         request = entry.request
         outcome = None
         if not self._gate.passes(queue, request.url):
             outcome = await self._gate.check(queue, request.url)
         if outcome is None:
             outcome = await self._visitor.visit(request, last_try=queue.pace.unreachable)
+        self._ended(queue, entry, outcome)
+
+    def _ended(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:
         queue.pace.finished(
             self._clock.now(),
             status=outcome.status,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
+from airless.crawl.errors import FetchError
 from airless.crawl.request import Request
 from airless.crawl.response import Response
+
+Answered = Callable[[Response | FetchError | None], None]
 
 
 class Fetcher(Protocol):
@@ -19,3 +23,25 @@ class Fetcher(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+class Exchange(Protocol):
+    """A fetch that was begun."""
+
+    def abandon(self) -> None:
+        """Give it up: nobody is told any more how it ends."""
+        ...
+
+
+@runtime_checkable
+class QuickFetcher(Fetcher, Protocol):
+    """A Fetcher that does without a coroutine where nothing has to be waited for but the answer."""
+
+    def begin(self, request: Request, answered: Answered) -> Exchange | None:
+        """Begin a fetch that can begin at once; None where it can't, and `fetch` is to be called instead.
+
+        `answered` is called once, later, with the response or the FetchError, or with None: the server had
+        hung up before the request came to it, and `fetch` may be called. It may raise nothing. Raises
+        FetchError for a request that can't be sent.
+        """
+        ...

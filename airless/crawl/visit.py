@@ -27,6 +27,8 @@ from airless.crawl.urls import join, origin
 
 logger = logging.getLogger("airless.crawl")
 
+Rest = Coroutine[Any, Any, None]
+
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRIED = frozenset({408, 425, 429})
 _THROTTLED = frozenset({429, 503})
@@ -85,29 +87,34 @@ class Visitor:
 
     async def visit(self, request: Request, *, last_try: bool) -> Outcome:
         """`last_try` forbids another attempt (the host is gone)."""
-        if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
-            request.max_bytes = MAX_BYTES
+        self.prepare(request)
         started = self._clock.monotonic()
         try:
             response = await self._fetcher.fetch(request)
         except FetchError as error:
-            outcome = self._failed(request, error, last_try=last_try)
-            outcome.latency_s = self._clock.monotonic() - started
-            return outcome
+            return self.failed(request, error, self._clock.monotonic() - started, last_try=last_try)
+        outcome, rest = self.read(request, response, last_try=last_try)
+        return outcome if rest is None else await self.finish(request, outcome, rest)
+
+    def prepare(self, request: Request) -> None:
+        """What a request gets before it is fetched."""
+        if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
+            request.max_bytes = MAX_BYTES
+
+    def read(self, request: Request, response: Response, *, last_try: bool) -> tuple[Outcome, Rest | None]:
+        """What came of an answer; where the callback has to wait, `finish` has to be awaited with the rest."""
         status = response.status
+        rest = None
         if 200 <= status < 300 or self._reads(request, response):
             outcome = Outcome("fetched")
             response.link_options = self._settings.links
             response.fetched_at = self._clock.now()
             try:
                 rest = self._call(request, response, outcome)
-                if rest is not None:
-                    await rest
             except ConfigError:
                 raise
             except Exception:
-                logger.exception("the spider failed on %s", request.url)
-                outcome = Outcome("failed", "spider_error")
+                outcome = _spider_failed(request)
         elif status in REDIRECTS and "location" in response.headers:
             outcome = self._redirected(request, response)
         else:
@@ -116,6 +123,31 @@ class Visitor:
         outcome.latency_s = response.elapsed_s
         outcome.body_bytes = len(response.body)
         outcome.wire_bytes = response.wire_bytes
+        return outcome, rest
+
+    async def finish(self, request: Request, outcome: Outcome, rest: Rest) -> Outcome:
+        """Let a callback that has to wait come to its end."""
+        try:
+            await rest
+        except ConfigError:
+            raise
+        except Exception:
+            failed = _spider_failed(request)
+            failed.status, failed.latency_s = outcome.status, outcome.latency_s
+            failed.body_bytes, failed.wire_bytes = outcome.body_bytes, outcome.wire_bytes
+            return failed
+        return outcome
+
+    def failed(self, request: Request, error: FetchError, latency_s: float, *, last_try: bool) -> Outcome:
+        """What came of a fetch without an answer."""
+        tries = request.attempt + 1
+        again = error.retryable and not last_try and tries < self._settings.retry.max_attempts
+        if again and request.method in IDEMPOTENT:
+            outcome = self._retry(request, error=error)
+        else:
+            logger.info("failed %s: %s", request.url, error)
+            outcome = Outcome("failed", error.reason, error=error)
+        outcome.latency_s = latency_s
         return outcome
 
     def _reads(self, request: Request, response: Response) -> bool:
@@ -127,22 +159,12 @@ class Visitor:
             return False
         return not (status in REDIRECTS and "location" in response.headers)
 
-    def _call(
-        self, request: Request, response: Response, outcome: Outcome
-    ) -> Coroutine[Any, Any, None] | None:
+    def _call(self, request: Request, response: Response, outcome: Outcome) -> Rest | None:
         """Run the callback; what is returned, if anything, is to be awaited."""
         if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
             outcome.found.extend(run_sitemap_callback(response))
             return None
         return run_callback(self._spider, response, outcome.take)
-
-    def _failed(self, request: Request, error: FetchError, *, last_try: bool) -> Outcome:
-        tries = request.attempt + 1
-        again = error.retryable and not last_try and tries < self._settings.retry.max_attempts
-        if again and request.method in IDEMPOTENT:
-            return self._retry(request, error=error)
-        logger.info("failed %s: %s", request.url, error)
-        return Outcome("failed", error.reason, error=error)
 
     def _refused(self, request: Request, response: Response, *, last_try: bool) -> Outcome:
         status = response.status
@@ -173,6 +195,11 @@ class Visitor:
         hop = redirected(request, response.status, target)
         repeats = target == request.url and "set-cookie" in response.headers
         return Outcome("redirected", next=hop, repeats=repeats)
+
+
+def _spider_failed(request: Request) -> Outcome:
+    logger.exception("the spider failed on %s", request.url)
+    return Outcome("failed", "spider_error")
 
 
 def again(request: Request) -> Request:

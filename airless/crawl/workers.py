@@ -86,13 +86,21 @@ class Workers:
                 taken = await waiting
                 if taken is None:
                     return
-            elif self._idle and self._schedule.has_ready:
-                # More became free than this worker can take.
-                self.pump()
+            else:
+                self._share()
             await turn(*taken)
         self._number -= 1
         # What its turn made possible is left to those who wait.
         self.pump()
+
+    def following(self) -> Turn | None:
+        """The next turn of a worker that has ended one; None where it has to wait, or is one too many."""
+        if self._number > self.limit:
+            return None
+        taken = self._take()
+        if taken is not None:
+            self._share()
+        return taken
 
     def ended(self, *, counts: bool) -> None:
         """A turn is over; `counts` says that it used up its place in the budget."""
@@ -178,6 +186,11 @@ class Workers:
             self._deepest = deepest
             self._schedule.wake_all()
         return deepest
+
+    def _share(self) -> None:
+        """Where more became free than the worker that asked can take, wake another."""
+        if self._idle and self._schedule.has_ready:
+            self.pump()
 
     def _one_waits(self) -> bool:
         """Whether the last of the idle can be handed something: where the run fails, they were cancelled."""

@@ -1,13 +1,15 @@
-"""The fetcher for the common case: no task, no timer and no coroutine of its own a page, one future."""
+"""The fetcher for the common case: no task and no timer a page, and where nothing is waited for no coroutine."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from airless.crawl.errors import ConnectError, ProtocolError
+from airless.crawl.errors import ConnectError, FetchError, ProtocolError
+from airless.crawl.fetch import Answered, Exchange
 from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast.closing import close
+from airless.crawl.http.fast.connection import Connection
 from airless.crawl.http.fast.dial import Dialler
 from airless.crawl.http.fast.head import Heads, common
 from airless.crawl.http.fast.names import Names
@@ -24,7 +26,7 @@ _ORIGINS = 10_000
 
 
 class FastFetcher:
-    """A Fetcher (airless.crawl.fetch) over HTTP/1.1, for what crawls do nearly always.
+    """A QuickFetcher (airless.crawl.fetch) over HTTP/1.1, for what crawls do nearly always.
 
     `concurrency` and `per_host` bound the connections, `page_bytes` one decoded body. Connections belong to
     the event loop of the first fetch; a fetch on another loop opens new ones. URLs go on the wire as they
@@ -69,27 +71,47 @@ class FastFetcher:
             if connection is None:
                 connection = await pool.open(site, _what(request), deadline_s)
             try:
-                await connection.ask(head, request, request.max_bytes or self._page_bytes)
-                answer = connection.answer
-                response = Response(
-                    request.url,
-                    answer.status,
-                    answer.headers(),
-                    answer.body(),
-                    request=request,
-                    wire_bytes=answer.wire_bytes,
-                    address=connection.address,
-                    elapsed_s=self._clock.monotonic() - started_s,
-                )
-                break
+                await _answered(connection, head, request, request.max_bytes or self._page_bytes)
+                return self._response(connection, request, started_s)
             except (ConnectError, ProtocolError):
                 # Each round takes a stale connection out of the pool; the one that is new decides.
                 if not (connection.stale and request.method in IDEMPOTENT):
                     raise
             finally:
                 pool.give_back(connection)
+
+    def begin(self, request: Request, answered: Answered) -> Exchange | None:
+        """As in QuickFetcher: a plain request, and a connection that is kept for it."""
+        pool = self._pool
+        if pool is None or not self._common or request.headers is not None or request.method != "GET":
+            return None
+        if pool.loop is not asyncio.get_running_loop():
+            return None
+        started_s = self._clock.monotonic()
+        _, key, head = self._prepared(request)
+        connection = pool.lease(key, started_s + self._http.timeout_s)
+        if connection is None:
+            return None
+        begun = _Begun(self, pool, connection, request, started_s, answered)
+        connection.ask(head, request, request.max_bytes or self._page_bytes, begun.told)
+        return begun
+
+    def _response(self, connection: Connection, request: Request, started_s: float) -> Response:
+        """The answer that is complete. Raises FetchError where its body can't be decoded."""
+        answer = connection.answer
+        headers = answer.headers()
+        response = Response(
+            request.url,
+            answer.status,
+            headers,
+            answer.body(),
+            request=request,
+            wire_bytes=answer.wire_bytes,
+            address=connection.address,
+            elapsed_s=self._clock.monotonic() - started_s,
+        )
         if self._cookies is not None:
-            set_cookie = response.headers.get_all("set-cookie")
+            set_cookie = headers.get_all("set-cookie")
             if set_cookie:
                 self._cookies.store(request.url, set_cookie, self._clock.now())
         return response
@@ -150,6 +172,61 @@ class FastFetcher:
 
             self._other = AiohttpFetcher(self._fetching)
         return self._other
+
+
+class _Begun:
+    """A fetch under way without a coroutine: gives the connection back, and says how it ended."""
+
+    __slots__ = ("_answered", "_connection", "_fetcher", "_pool", "_request", "_started_s")
+
+    def __init__(
+        self,
+        fetcher: FastFetcher,
+        pool: Pool,
+        connection: Connection,
+        request: Request,
+        started_s: float,
+        answered: Answered,
+    ) -> None:
+        self._fetcher = fetcher
+        self._pool = pool
+        self._connection = connection
+        self._request = request
+        self._started_s = started_s
+        self._answered = answered
+
+    def told(self, error: FetchError | None) -> None:
+        connection = self._connection
+        result: Response | FetchError | None = error
+        if error is None:
+            try:
+                result = self._fetcher._response(connection, self._request, self._started_s)
+            except FetchError as fault:
+                result = fault
+        elif connection.stale and isinstance(error, (ConnectError, ProtocolError)):
+            result = None
+        self._pool.give_back(connection)
+        self._answered(result)
+
+    def abandon(self) -> None:
+        self._connection.forsake()
+        self._pool.give_back(self._connection)
+
+
+async def _answered(connection: Connection, head: bytes, request: Request, limit_bytes: int) -> None:
+    """Ask, and wait for the answer. Raises FetchError where there is none."""
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def told(error: FetchError | None) -> None:
+        if waiting.done():
+            return
+        if error is None:
+            waiting.set_result(None)
+        else:
+            waiting.set_exception(error)
+
+    connection.ask(head, request, limit_bytes, told)
+    await waiting
 
 
 def _what(request: Request) -> str:

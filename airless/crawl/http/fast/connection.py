@@ -1,4 +1,4 @@
-"""One connection: a request goes out, and a future says when its answer is in."""
+"""One connection: a request goes out, and whoever sent it is called when its answer is in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from airless.crawl.errors import ConnectError, FetchError, ProtocolError
 from airless.crawl.http.fast.answer import Answer
 from airless.crawl.http.fast.outbox import Outbox
 from airless.crawl.request import Request
+
+Told = Callable[[FetchError | None], None]
 
 # One head, a trailer, or the frames of chunks without a byte of body between them.
 _FRAMING_BYTES = 256 * 1024
@@ -31,13 +33,12 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_buffer",
         "_framing_bytes",
-        "_loop",
         "_lost",
         "_outbox",
         "_progress",
+        "_told",
         "_transport",
         "_unsent",
-        "_waiting",
         "address",
         "answer",
         "deadline_s",
@@ -73,38 +74,40 @@ class Connection(asyncio.BufferedProtocol):
         self._outbox = outbox
         self._unsent = b""
         self._lost = lost
-        self._waiting: asyncio.Future[None] | None = None
-        self._loop = asyncio.get_running_loop()
+        self._told: Told | None = None
 
-    def ask(self, head: bytes, request: Request, limit_bytes: int) -> asyncio.Future[None]:
-        """Send a request. The future ends when `answer` is complete, or with the FetchError that stopped it.
+    def ask(self, head: bytes, request: Request, limit_bytes: int, told: Told) -> None:
+        """Send a request. `told` is called when `answer` is complete, or with the FetchError that stopped it.
 
         After a failure `stale` says whether the connection may have been closed, or had bytes left on it,
         before the request came to the server.
         """
-        waiting: asyncio.Future[None] = asyncio.Future(loop=self._loop)
-        self._waiting = waiting
+        self._told = told
         self._framing_bytes = self._progress = 0
         self.answer.begin(request, limit_bytes)
         if not self.ready:
             self._fail(ConnectError(f"{self.answer.what}: the connection was closed before the request"))
-            return waiting
+            return
         self.ready = False
         body = request.body
         self._unsent = head + body if body else head
         self._outbox.put(self._send)
-        return waiting
 
     def _send(self) -> None:
         # It may have been given up, or the connection lost, in the meantime.
-        if self._waiting is not None and self._unsent:
+        if self._told is not None and self._unsent:
             self._transport.write(self._unsent)
         self._unsent = b""
 
     def expire(self, error: FetchError) -> None:
         """Give up the exchange that is under way, if one is."""
-        if self._waiting is not None:
+        if self._told is not None:
             self._fail(error)
+
+    def forsake(self) -> None:
+        """Hang up, and tell nobody: who asked has gone."""
+        self._told = None
+        self.abort()
 
     def abort(self) -> None:
         """Hang up now."""
@@ -122,8 +125,8 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        answer, waiting = self.answer, self._waiting
-        if waiting is None:
+        answer, told = self.answer, self._told
+        if told is None:
             # An answer that nobody asked for would be taken for the next request's.
             self.abort()
             return
@@ -136,14 +139,13 @@ class Connection(asyncio.BufferedProtocol):
         if answer.fault is not None:
             self._fail(answer.fault)
         elif answer.complete:
-            self._waiting = None
+            self._told = None
             # A server may answer before it has read what is sent to it.
             self.ready = (
                 answer.keeps_alive and not answer.stray and not self._transport.get_write_buffer_size()
             )
             self.reused = True
-            if not waiting.done():
-                waiting.set_result(None)
+            told(None)
         else:
             self._unfinished(nbytes)
 
@@ -153,15 +155,12 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.ready = False
         self.gone = True
-        waiting = self._waiting
-        if waiting is not None:
+        self._lost(self)
+        told, self._told = self._told, None
+        if told is not None:
             self.stale = self.reused and not self.answer.begun
             self.answer.ended(exc)
-            if self.answer.fault is not None:
-                self._fail(self.answer.fault)
-            elif not waiting.done():
-                waiting.set_result(None)
-        self._lost(self)
+            told(self.answer.fault)
 
     def _unfinished(self, nbytes: int) -> None:
         """After a read that didn't end the answer: see whether it is going to."""
@@ -180,7 +179,7 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(ProtocolError(f"{answer.what}: {why}"))
 
     def _fail(self, error: FetchError) -> None:
-        waiting, self._waiting = self._waiting, None
+        told, self._told = self._told, None
         self.abort()
-        if waiting is not None and not waiting.done():
-            waiting.set_exception(error)
+        if told is not None:
+            told(error)
