@@ -29,18 +29,14 @@ class SiteSpider(Spider):
             "content_type": response.content_type or None,
             "bytes": len(response.body),
             "referrer": response.request.referrer,
-            "fetched_at": _iso(response.fetched_at),
+            "fetched_at": _iso(int(response.fetched_at * 1000)),
             "canonical": response.canonical,
         }
         if is_page:
             yield response.follow_all()
 
 
-def _iso(epoch_s: float) -> str:
-    second, rest = divmod(epoch_s, 1)
-    return f"{_to_the_second(int(second))}.{int(rest * 1000):03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _to_the_second(epoch_s: int) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat()[:19]
+@lru_cache(maxsize=256)
+def _iso(epoch_ms: int) -> str:
+    second, ms = divmod(epoch_ms, 1000)
+    return f"{datetime.fromtimestamp(second, UTC).isoformat()[:19]}.{ms:03d}Z"

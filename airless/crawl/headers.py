@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar, overload
 
 from airless.crawl.compiled import speed
+
+_T = TypeVar("_T")
 
 
 class Headers(Mapping[str, str]):
@@ -49,6 +52,20 @@ class Headers(Mapping[str, str]):
                 return value
         raise KeyError(name)
 
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: _T) -> str | _T: ...
+    def get(self, name: str, /, default: object = None) -> object:
+        """`headers[name]`, or the default where there is no such field."""
+        wire = self._wire
+        if wire is None:
+            return super().get(name, default)
+        raw = _first(wire, name.lower())
+        return default if raw is None else _text(raw).strip(" \t")
+
     def get_all(self, name: str) -> list[str]:
         name = name.lower()
         if self._wire is not None and _first(self._wire, name) is None:
@@ -69,10 +86,8 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._fields!r})"
 
 
-def _first(wire: bytes, name: str) -> bytes | None:
+def _searched(wire: bytes, name: str) -> bytes | None:
     """The first value of a field, without decoding the others."""
-    if speed is not None:
-        return speed.header_field(wire, name)  # type: ignore[no-any-return]
     lower, wanted = wire.lower(), f"\n{name}\n".encode()
     at = lower.find(wanted)
     # Names stand after an even number of line feeds: what is found elsewhere is a value.
@@ -83,6 +98,9 @@ def _first(wire: bytes, name: str) -> bytes | None:
     start = at + len(wanted)
     end = wire.find(b"\n", start)
     return wire[start:] if end < 0 else wire[start:end]
+
+
+_first: Callable[[bytes, str], bytes | None] = _searched if speed is None else speed.header_field
 
 
 def _decoded(wire: bytes) -> list[tuple[str, str]]:

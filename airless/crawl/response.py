@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -138,7 +139,7 @@ class Response:
     def content_type(self) -> str:
         """The media type in lower case, without parameters; empty where the server named none."""
         if self._content_type is None:
-            self._content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+            self._content_type = _media_type(self.headers.get("content-type", ""))
         return self._content_type
 
     @property
@@ -287,6 +288,9 @@ class Response:
         `urls` are taken as `follow` takes one, but what leads to no http(s) URL is left out; `css` and
         `options` choose among the page's links as `links` does.
         """
+        if urls is None and css is None and not options and self._scanned and self._page is None:
+            # The common case: a page whose title or links were asked for before.
+            return PageFollow(self._scanned, self.base_url, callback, meta, priority, headers)
         chosen: dict[str, Any] = {
             "callback": callback,
             "meta": meta,
@@ -326,6 +330,11 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.url}>"
+
+
+@lru_cache(maxsize=256)
+def _media_type(field: str) -> str:
+    return field.partition(";")[0].strip().lower()
 
 
 def _reference(link: str | Link | Selector) -> str:

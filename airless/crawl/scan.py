@@ -6,10 +6,11 @@ a tree can decide.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from airless.crawl.compiled import speed
-from airless.crawl.request import Follow
+from airless.crawl.request import Follow, callback_name
 from airless.crawl.seen import SeenSet
 from airless.crawl.settings import Links
 from airless.crawl.sites import Site, Sites
@@ -48,8 +49,19 @@ class PageFollow(Follow):
 
     resolved = True
 
-    def __init__(self, page: Page, base: str, **options: object) -> None:
-        super().__init__((), **options)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        page: Page,
+        base: str,
+        callback: str | Callable[..., Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.callback = callback_name(callback)
+        self.meta = dict(meta) if meta else None
+        self.priority = priority
+        self.headers = dict(headers) if headers else None
         self._page = page
         self._base = base
         self._urls: list[str] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ class HostQueue:
 
     __slots__ = (
         "_lanes",
+        "_order",
         "blocked_until",
         "cap",
         "crawl_delay_s",
@@ -45,6 +47,7 @@ class HostQueue:
         self.queued = False
         self.size = 0
         self._lanes: dict[tuple[int, int], deque[Entry]] = {}
+        self._order: list[tuple[int, int]] = []
 
     @property
     def spent(self) -> bool:
@@ -56,28 +59,31 @@ class HostQueue:
         key = (-request.priority, request.depth)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = deque()
+            lane = self._new_lane(key)
         lane.append(entry)
         self.size += 1
 
     def push_back(self, entry: Entry) -> None:
         """Put an entry back in front: its turn had come but the host could not take it."""
         key = (-entry.request.priority, entry.request.depth)
-        self._lanes.setdefault(key, deque()).appendleft(entry)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._new_lane(key)
+        lane.appendleft(entry)
         self.size += 1
 
     def pop(self, deepest: float = math.inf) -> Entry | None:
         """The next entry that is no further than `deepest` from the seeds; None if there is none."""
-        if len(self._lanes) == 1:
-            key = next(iter(self._lanes))
+        for key in self._order:
+            if key[1] <= deepest:
+                break
         else:
-            key = min((key for key in self._lanes if key[1] <= deepest), default=(0, 0))
-        if key[1] > deepest or key not in self._lanes:
             return None
         lane = self._lanes[key]
         entry = lane.popleft()
         if not lane:
             del self._lanes[key]
+            self._order.remove(key)
         self.size -= 1
         return entry
 
@@ -93,8 +99,14 @@ class HostQueue:
         """Everything that waits here, taken out."""
         entries = [entry for lane in self._lanes.values() for entry in lane]
         self._lanes.clear()
+        self._order.clear()
         self.size = 0
         return entries
+
+    def _new_lane(self, key: tuple[int, int]) -> deque[Entry]:
+        insort(self._order, key)
+        lane = self._lanes[key] = deque()
+        return lane
 
     def drain_s(self, now: float) -> float:
         """About how long what waits here will last: at the least, a turn of the pace for each."""

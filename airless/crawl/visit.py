@@ -110,7 +110,10 @@ class Visitor:
             response.link_options = self._settings.links
             response.fetched_at = self._clock.now()
             try:
-                rest = self._call(request, response, outcome)
+                if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
+                    outcome.found.extend(run_sitemap_callback(response))
+                else:
+                    rest = run_callback(self._spider, response, outcome.take)
             except ConfigError:
                 raise
             except Exception:
@@ -158,13 +161,6 @@ class Visitor:
         if request.callback not in SITEMAP_CALLBACKS or status in RETRIED or status >= 500:
             return False
         return not (status in REDIRECTS and "location" in response.headers)
-
-    def _call(self, request: Request, response: Response, outcome: Outcome) -> Rest | None:
-        """Run the callback; what is returned, if anything, is to be awaited."""
-        if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
-            outcome.found.extend(run_sitemap_callback(response))
-            return None
-        return run_callback(self._spider, response, outcome.take)
 
     def _refused(self, request: Request, response: Response, *, last_try: bool) -> Outcome:
         status = response.status

@@ -45,6 +45,7 @@ class Workers:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained = asyncio.Event()
+        self._stopped = False
         self.stopping = asyncio.Event()
         self.on_idle: Callable[[], None] = lambda: None
         self.under_way = 0
@@ -76,7 +77,7 @@ class Workers:
         while self._number <= self.limit:
             taken = self._take()
             if taken is None:
-                if self.stopping.is_set():
+                if self._stopped:
                     return
                 waiting: asyncio.Future[Turn | None] = loop.create_future()
                 self._idle.append(waiting)
@@ -107,7 +108,7 @@ class Workers:
         if not counts:
             self._budget.give_back()
         self.under_way -= 1
-        if not self.under_way and self.stopping.is_set():
+        if not self.under_way and self._stopped:
             self._drained.set()
 
     def pump(self) -> None:
@@ -117,7 +118,7 @@ class Workers:
             if taken is None:
                 break
             self._idle.pop().set_result(taken)
-        if self.stopping.is_set():
+        if self._stopped:
             while self._one_waits():
                 self._idle.pop().set_result(None)
             if not self.under_way:
@@ -127,6 +128,7 @@ class Workers:
 
     def stop(self) -> None:
         """Start nothing more."""
+        self._stopped = True
         self.stopping.set()
         self.pump()
 
@@ -138,6 +140,7 @@ class Workers:
 
     def close(self) -> None:
         """Who waited is gone: neither a timer nor a late `stop` hands out work any more."""
+        self._stopped = True
         self.stopping.set()
         self._idle.clear()
         if self._timer is not None:
@@ -161,13 +164,14 @@ class Workers:
         self.pump()
 
     def _take(self) -> Turn | None:
-        if self.stopping.is_set() or self._budget.spent:
+        if self._stopped or self._budget.spent:
             return None
         now = self._clock.now()
         if now >= self._deadline_s:
             self.stop()
             return None
-        taken = self._schedule.take(now, self._deepest_now())
+        deepest = math.inf if self._levels is None else self._deepest_now(self._levels)
+        taken = self._schedule.take(now, deepest)
         if taken is None:
             return None
         if not self._budget.take():
@@ -178,10 +182,8 @@ class Workers:
         self.under_way += 1
         return taken
 
-    def _deepest_now(self) -> float:
-        if self._levels is None:
-            return math.inf
-        deepest = self._levels.deepest()
+    def _deepest_now(self, levels: Levels) -> float:
+        deepest = levels.deepest()
         if deepest != self._deepest:
             self._deepest = deepest
             self._schedule.wake_all()
