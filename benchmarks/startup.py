@@ -19,6 +19,7 @@ COMMANDS = {
     "import airless": ["-c", "import airless"],
     "import airless, Spider": ["-c", "from airless import Spider"],
     "import airless.operators": ["-c", "import airless.operators"],
+    "import airless.cli.crawl": ["-c", "import airless.cli.crawl"],
     "airless version": ["-m", "airless", "version"],
     "airless --help": ["-m", "airless", "--help"],
     "airless crawl --help": ["-m", "airless", "crawl", "--help"],

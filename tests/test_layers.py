@@ -109,3 +109,20 @@ def test_the_operators_load_no_crawler_and_no_engine() -> None:
     loaded = modules_after("import airless.operators")
     assert not {name for name in loaded if name.startswith(("airless.crawl", "airless.engines"))}
     assert outside(loaded) <= {"airless", "orjson"}
+
+
+def test_the_crawl_command_loads_nothing_that_few_crawls_need() -> None:
+    loaded = modules_after("import airless.cli.crawl")
+    assert not loaded & {"aiohttp", "airless.crawl.forms", "h2", "lxml", "multiprocessing", "pyarrow", "rich"}
+
+
+def test_imports_are_left_out_of_garbage_collection_and_commands_are_not() -> None:
+    script = (
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0))\n"
+        "sys.argv = ['airless', 'version']\n"
+        "from airless.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True True"

@@ -83,30 +83,27 @@ class _Lane:
         self._over.set_result((queue, entry, None))
 
     def _answered(self, result: Response | FetchError | None) -> None:
+        lanes, queue, entry = self._lanes, self._queue, self._entry
         self._exchange = None
         try:
-            self._go_on(result)
+            if result is None:
+                self._over.set_result((queue, entry, None))
+                return
+            last_try = queue.pace.unreachable
+            if isinstance(result, FetchError):
+                latency_s = lanes.clock.monotonic() - self._started_s
+                outcome = lanes.visitor.failed(entry.request, result, latency_s, last_try=last_try)
+            else:
+                outcome, rest = lanes.visitor.read(entry.request, result, last_try=last_try)
+                if rest is not None:
+                    self._over.set_result((queue, entry, (outcome, rest)))
+                    return
+            lanes.ended(queue, entry, outcome)
+            turn = lanes.following()
+            if turn is None:
+                self._over.set_result(None)
+            else:
+                self._begin(*turn)
         except BaseException as error:
             # Whoever calls has other answers to tell of; the worker's task is where a fault ends the run.
             self._over.set_exception(error)
-
-    def _go_on(self, result: Response | FetchError | None) -> None:
-        lanes, queue, entry = self._lanes, self._queue, self._entry
-        last_try = queue.pace.unreachable
-        if result is None:
-            self._over.set_result((queue, entry, None))
-            return
-        if isinstance(result, FetchError):
-            latency_s = lanes.clock.monotonic() - self._started_s
-            outcome = lanes.visitor.failed(entry.request, result, latency_s, last_try=last_try)
-        else:
-            outcome, rest = lanes.visitor.read(entry.request, result, last_try=last_try)
-            if rest is not None:
-                self._over.set_result((queue, entry, (outcome, rest)))
-                return
-        lanes.ended(queue, entry, outcome)
-        turn = lanes.following()
-        if turn is None:
-            self._over.set_result(None)
-        else:
-            self._begin(*turn)

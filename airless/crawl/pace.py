@@ -44,6 +44,7 @@ class HostPace:
     """
 
     __slots__ = (
+        "_adaptive",
         "_backoffs",
         "_ceiling",
         "_crawl_delay_s",
@@ -67,6 +68,7 @@ class HostPace:
     def __init__(self, settings: Pace, rng: random.Random) -> None:
         self._settings = settings
         self._rng = rng
+        self._adaptive = settings.adaptive
         self._shards = 1
         self._ceiling = max(1, settings.per_host)
         self._crawl_delay_s = 0.0
@@ -191,7 +193,7 @@ class HostPace:
         self._overloaded_at = now
         self._hold_until = max(self._hold_until, now + backoff_s(self._backoffs, HOST_BACKOFF, self._rng))
         self._backoffs += 1
-        if self._settings.adaptive:
+        if self._adaptive:
             self._set_limit(max(1.0, self._limit / 2))
 
     def _succeeded(self, now: float, latency_s: float, early: bool) -> None:
@@ -200,18 +202,19 @@ class HostPace:
             return
         self._errors = 0
         self._backoffs = 0
-        if self._settings.adaptive and not self._slowed(now, latency_s) and self._limit < self._ceiling:
-            self._set_limit(min(float(self._ceiling), self._limit + 1.0 / self._limit))
-
-    def _slowed(self, now: float, latency_s: float) -> bool:
-        """Whether latency has risen; then lowers the limit by one, at most once in the time of an answer."""
+        if not self._adaptive:
+            return
         if self._fast_s is None:
             self._fast_s = self._slow_s = latency_s
         self._fast_s += _FAST * (latency_s - self._fast_s)
         self._slow_s += _SLOW * (latency_s - self._slow_s)
-        if self._fast_s <= _LATENCY_RATIO * self._slow_s or self._fast_s - self._slow_s <= _LATENCY_RISE_S:
-            return False
-        if not 0.0 <= now - self._eased_at < self._fast_s:
+        if self._fast_s > _LATENCY_RATIO * self._slow_s and self._fast_s - self._slow_s > _LATENCY_RISE_S:
+            self._ease(now, self._fast_s)
+        elif self._limit < self._ceiling:
+            self._set_limit(min(float(self._ceiling), self._limit + 1.0 / self._limit))
+
+    def _ease(self, now: float, fast_s: float) -> None:
+        """Latency has risen: lower the limit by one, at most once in the time of an answer."""
+        if not 0.0 <= now - self._eased_at < fast_s:
             self._eased_at = now
             self._set_limit(max(1.0, self._limit - 1.0))
-        return True

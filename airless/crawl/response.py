@@ -13,7 +13,6 @@ import orjson
 from selectolax.lexbor import LexborHTMLParser
 
 from airless.crawl import charset, links
-from airless.crawl.forms import Form, find_form
 from airless.crawl.headers import Headers
 from airless.crawl.links import Link, LinkExtractor
 from airless.crawl.request import Follow, Request
@@ -24,6 +23,7 @@ from airless.crawl.urls import canonical, join
 
 if TYPE_CHECKING:
     from airless._speed import Page as ScannedPage
+    from airless.crawl.forms import Form
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _LINK_OPTIONS = Links()
@@ -317,6 +317,9 @@ class Response:
         self, css: str | None = None, *, name: str | None = None, id: str | None = None, index: int = 0
     ) -> Form:
         """One form of the page: the `index`-th of those that match. Raises ValueError where there is none."""
+        # Most spiders ask for no form, and what reads them takes 5 ms to import.
+        from airless.crawl.forms import find_form
+
         return find_form(
             self.tree,
             page_url=canonical(self.url) or self.url,

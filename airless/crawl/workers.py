@@ -87,8 +87,9 @@ class Workers:
                 taken = await waiting
                 if taken is None:
                     return
-            else:
-                self._share()
+            elif self._idle and self._schedule.has_ready:
+                # More became free than this worker can take.
+                self.pump()
             await turn(*taken)
         self._number -= 1
         # What its turn made possible is left to those who wait.
@@ -99,8 +100,8 @@ class Workers:
         if self._number > self.limit:
             return None
         taken = self._take()
-        if taken is not None:
-            self._share()
+        if self._idle and taken is not None and self._schedule.has_ready:
+            self.pump()
         return taken
 
     def ended(self, *, counts: bool) -> None:
@@ -188,11 +189,6 @@ class Workers:
             self._deepest = deepest
             self._schedule.wake_all()
         return deepest
-
-    def _share(self) -> None:
-        """Where more became free than the worker that asked can take, wake another."""
-        if self._idle and self._schedule.has_ready:
-            self.pump()
 
     def _one_waits(self) -> bool:
         """Whether the last of the idle can be handed something: where the run fails, they were cancelled."""

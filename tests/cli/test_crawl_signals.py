@@ -210,7 +210,8 @@ def test_a_full_standard_output_stops_the_crawl_and_nothing_is_lost(folder: Fold
 
 
 def test_a_reader_that_goes_away_ends_the_crawl_without_a_traceback(folder: Folder) -> None:
-    with Site(PAGES, delay_s=0.02) as site:
+    # Slow enough that there is more to deliver after the first items.
+    with Site(PAGES, delay_s=0.05) as site:
         words = [site.url, "-o", "-", "--job", "piped"]
         with folder.crawling(*words) as process:
             assert process.stdout is not None

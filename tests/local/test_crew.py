@@ -25,9 +25,10 @@ from airless.crawl.shard import ADMIT
 from airless.crawl.sites import host_key
 from airless.crawl.urls import fingerprint
 from airless.engines import OpenEngine, open_engine
-from airless.local.crawl.crew import Crew, ManyProcesses, OneProcess
+from airless.local.crawl.crew import Crew, OneProcess
 from airless.local.crawl.ledger import balance
 from airless.local.crawl.plan import Plan
+from airless.local.crawl.processes import ManyProcesses
 from airless.local.crawl.shared_budget import SharedBudget
 from airless.local.crawl.worker import Assignment, Failure
 

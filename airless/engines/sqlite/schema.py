@@ -81,6 +81,8 @@ def _prepare(connection: sqlite3.Connection, options: SqliteOptions) -> None:
     with transaction(connection, write=False):
         empty = _is_empty(connection, options.path)
     if empty:
+        # It counts for a file that has nothing in it yet. What a commit writes are mostly long rows.
+        connection.execute("PRAGMA page_size = 16384")
         with transaction(connection):  # of several that open a new file at once, one makes the tables
             if _is_empty(connection, options.path):
                 _make(connection)

@@ -17,7 +17,7 @@ from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.layout import Layout
 from airless.crawl.urls import host_of, seed
 from airless.engines import open_engine
-from airless.local.crawl.crew import Crew, ManyProcesses, OneProcess
+from airless.local.crawl.crew import Crew, OneProcess
 from airless.local.crawl.delivery import Delivery, nothing_to_deliver
 from airless.local.crawl.files import locked, remove
 from airless.local.crawl.ledger import (
@@ -100,8 +100,9 @@ async def run(plan: Plan, control: Control | None = None, *, log_level: int = lo
             remove(plan)
         async with await open_engine(plan.engine_url) as engine:
             record = await Ledger(engine, plan.name).load()
-        if record is not None and record.status == FINISHED and plan.job is None:
-            remove(plan)
+            if record is None or record.status != FINISHED or plan.job is not None:
+                return await _Run(plan, control, engine, clock, log_level).run()
+        remove(plan)
         async with await open_engine(plan.engine_url) as engine:
             return await _Run(plan, control, engine, clock, log_level).run()
 
@@ -252,6 +253,9 @@ class _Run:
             log_level=self._log_level,
         )
         if plan.processes > 1:
+            # multiprocessing takes more than 10 ms to import, and one process needs none of it.
+            from airless.local.crawl.processes import ManyProcesses
+
             return ManyProcesses(work, pages)
         return OneProcess(work, self._engine, self._spider, pages)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -30,6 +30,9 @@ from airless.crawl.spider import Spider
 from airless.engines import open_engine
 from airless.local.crawl.files import process_lock
 from airless.local.crawl.plan import Plan
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 STATUS_S = 0.1
 # A connection lent, one kept and those that are opened until the kept ones are counted again; then the rest.
@@ -144,6 +147,8 @@ def allow_files(wanted: int) -> int:
 
 def worker_main(work: Assignment, connection: Connection, budget: Budget, board: Board) -> None:
     """The entry of a process of its own. It ends when told to, and at once when the main process is gone."""
+    # What was imported lives as long as the process does: no collection need look at it.
+    gc.freeze()
     # Terminals and supervisors signal the whole group: the main process alone answers, and tells this one.
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)

@@ -85,7 +85,8 @@ class FastFetcher:
         pool = self._pool
         if pool is None or not self._common or request.headers is not None or request.method != "GET":
             return None
-        if pool.loop is not asyncio.get_running_loop():
+        # Not asked of asyncio, which asks the system for the process's number each time.
+        if not pool.loop.is_running():
             return None
         started_s = self._clock.monotonic()
         _, key, head = self._prepared(request)

@@ -33,12 +33,12 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_buffer",
         "_framing_bytes",
+        "_has_body",
         "_lost",
         "_outbox",
         "_progress",
         "_told",
         "_transport",
-        "_unsent",
         "address",
         "answer",
         "deadline_s",
@@ -72,7 +72,7 @@ class Connection(asyncio.BufferedProtocol):
         self.stale = False
         self._buffer = buffer
         self._outbox = outbox
-        self._unsent = b""
+        self._has_body = False
         self._lost = lost
         self._told: Told | None = None
 
@@ -90,14 +90,13 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.ready = False
         body = request.body
-        self._unsent = head + body if body else head
-        self._outbox.put(self._send)
+        self._has_body = bool(body)
+        self._outbox.put(self, head + body if body else head)
 
-    def _send(self) -> None:
-        # It may have been given up, or the connection lost, in the meantime.
-        if self._told is not None and self._unsent:
-            self._transport.write(self._unsent)
-        self._unsent = b""
+    def send(self, data: bytes) -> None:
+        """What the outbox has held until now; nothing where the exchange has ended in the meantime."""
+        if self._told is not None:
+            self._transport.write(data)
 
     def expire(self, error: FetchError) -> None:
         """Give up the exchange that is under way, if one is."""
@@ -141,9 +140,8 @@ class Connection(asyncio.BufferedProtocol):
         elif answer.complete:
             self._told = None
             # A server may answer before it has read what is sent to it.
-            self.ready = (
-                answer.keeps_alive and not answer.stray and not self._transport.get_write_buffer_size()
-            )
+            unread = self._has_body and self._transport.get_write_buffer_size()
+            self.ready = answer.keeps_alive and not answer.stray and not unread
             self.reused = True
             told(None)
         else:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
+
+
+class Sender(Protocol):
+    def send(self, data: bytes) -> None: ...
 
 
 class Outbox:
@@ -18,14 +22,14 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[tuple[Sender, bytes]] = []
 
-    def put(self, send: Callable[[], None]) -> None:
+    def put(self, sender: Sender, data: bytes) -> None:
         if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._waiting.append(send)
+        self._waiting.append((sender, data))
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for send in waiting:
-            send()
+        for sender, data in waiting:
+            sender.send(data)

@@ -33,6 +33,9 @@ class Slots:
             raise
 
     def give(self) -> None:
+        if not self._waiting:
+            self.free += 1
+            return
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
