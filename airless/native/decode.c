@@ -6,6 +6,10 @@
 
 #include "speed.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define LONGEST_NAME 32
 
 /* Windows-1252's reading of 0x80 to 0x9F; 0 where the number stands for itself. */
@@ -15,10 +19,28 @@ static const uint16_t C1[32] = {
     0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178,
 };
 
+static bool is_literal_byte(uint8_t c)
+{
+    return c != '&' && c != '\r' && c != 0;
+}
+
 bool is_literal(const uint8_t *text, size_t length)
 {
-    return memchr(text, '&', length) == NULL && memchr(text, '\r', length) == NULL
-           && memchr(text, 0, length) == NULL;
+#if defined(__SSE2__)
+    for (; length >= 16; text += 16, length -= 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)text);
+        __m128i other = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('&'));
+        other = _mm_or_si128(other, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r')));
+        other = _mm_or_si128(other, _mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+        if (_mm_movemask_epi8(other))
+            return false;
+    }
+#endif
+    while (length && is_literal_byte(*text)) {
+        text++;
+        length--;
+    }
+    return length == 0;
 }
 
 static uint8_t *put_utf8(uint8_t *out, uint32_t code)
@@ -134,6 +156,11 @@ Py_ssize_t decode_text(const uint8_t *text, size_t length, bool in_attribute, Py
     uint8_t *start = out;
     for (size_t i = 0; i < length;) {
         uint8_t c = text[i];
+        if (is_literal_byte(c)) {
+            *out++ = c;
+            i++;
+            continue;
+        }
         if (c == '&' && i + 1 < length) {
             uint32_t code;
             Py_ssize_t used;

@@ -1,16 +1,13 @@
 /* The smaller machines of the HTML tokenizer. Source: HTML standard §13.2.5. */
 
 #include "speed.h"
+#include "near.h"
 
-/* Ends of an attribute's name: white space, '/', '>' and '='. */
-static const uint8_t NAME_END[256] = {
-    ['\t'] = 1, ['\n'] = 1, ['\f'] = 1, ['\r'] = 1, [' '] = 1, ['/'] = 1, ['>'] = 1, ['='] = 1,
-};
 static const uint8_t UNQUOTED_END[256] = {
     ['\t'] = 1, ['\n'] = 1, ['\f'] = 1, ['\r'] = 1, [' '] = 1, ['>'] = 1,
 };
 
-AttributeStep next_attribute(const uint8_t **at, const uint8_t *end, Attribute *attribute)
+AttributeStep any_attribute(const uint8_t **at, const uint8_t *end, Attribute *attribute)
 {
     const uint8_t *p = *at;
     for (;; p++) {
@@ -63,20 +60,6 @@ AttributeStep next_attribute(const uint8_t **at, const uint8_t *end, Attribute *
     attribute->value_length = (uint32_t)(p - attribute->value);
     *at = p;
     return ATTRIBUTE;
-}
-
-AttributeStep skip_attributes(const uint8_t **at, const uint8_t *end)
-{
-    if (*at < end && **at == '>') {
-        ++*at;
-        return TAG_END;
-    }
-    Attribute ignored;
-    AttributeStep step;
-    do
-        step = next_attribute(at, end, &ignored);
-    while (step == ATTRIBUTE);
-    return step;
 }
 
 const uint8_t *skip_to_gt(const uint8_t *at, const uint8_t *end)

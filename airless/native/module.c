@@ -2,16 +2,22 @@
 
 #include "speed.h"
 
-static PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs)
+static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    static char *names[] = {"", "frames", "images", "next", "refresh", NULL};
-    PyObject *body;
-    int frames = 0, images = 0, next = 1, refresh = 1;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "S|$pppp:scan", names, &body, &frames, &images, &next, &refresh))
+    static const char *const options[] = {"", "frames", "images", "next", "refresh"};
+    PyObject *values[] = {NULL, Py_False, Py_False, Py_True, Py_True};
+    if (!read_arguments("scan", args, count, names, options, values, 5, 1))
         return NULL;
-    ScanOptions options = {.frames = frames, .images = images, .next = next, .refresh = refresh};
-    return page_new(PyModule_GetState(module), body, &options);
+    if (!PyBytes_Check(values[0])) {
+        PyErr_SetString(PyExc_TypeError, "scan() argument 1 must be bytes");
+        return NULL;
+    }
+    int chosen[5];
+    for (int i = 1; i < 5; i++)
+        if ((chosen[i] = PyObject_IsTrue(values[i])) < 0)
+            return NULL;
+    ScanOptions wanted = {.frames = chosen[1], .images = chosen[2], .next = chosen[3], .refresh = chosen[4]};
+    return page_new(PyModule_GetState(module), values[0], &wanted);
 }
 
 static PyObject *fingerprint(PyObject *module, PyObject *key)
@@ -77,7 +83,7 @@ static PyObject *header_field(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef functions[] = {
-    {"scan", (PyCFunction)(void (*)(void))scan, METH_VARARGS | METH_KEYWORDS,
+    {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL | METH_KEYWORDS,
      "scan(body, /, *, frames=False, images=False, next=True, refresh=True)\n--\n\n"
      "What a page in UTF-8 holds, or None where only the DOM can tell."},
     {"fingerprint", fingerprint, METH_O, "fingerprint(key, /)\n--\n\nBLAKE2b-64 of a key, as of a GET."},

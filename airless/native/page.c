@@ -166,6 +166,7 @@ typedef struct {
     Base base;
     uint64_t seeds[4]; /* of the spellings' hashes, by what of the base decides */
     HashMemory *memory;
+    PyObject **origins;
     SeenHashes *seen;
     uint64_t twist;
     PyObject *entities;
@@ -210,12 +211,32 @@ static bool begin_offer(Offer *offer, const char *base, Py_ssize_t size)
     return true;
 }
 
-/* A URL that is new: refused at once where it has no site, else one more of the fresh. */
+/* The string of an origin: the same one where it was asked for lately, as that has its hash. */
+static PyObject *origin_of(Offer *offer, const char *url, size_t length)
+{
+    uint64_t hash = hash_bytes((const uint8_t *)url, length, offer->memory->seed);
+    PyObject **kept = &offer->origins[hash % ORIGINS];
+    if (*kept != NULL) {
+        Py_ssize_t size;
+        const char *text = PyUnicode_AsUTF8AndSize(*kept, &size);
+        if (text != NULL && (size_t)size == length && !memcmp(text, url, length))
+            return Py_NewRef(*kept);
+    }
+    PyObject *origin = PyUnicode_DecodeASCII(url, (Py_ssize_t)length, NULL);
+    if (origin != NULL) {
+        PyObject *former = *kept;
+        *kept = Py_NewRef(origin);
+        Py_XDECREF(former);
+    }
+    return origin;
+}
+
+/* A URL that is new: refused where it has no site, else one more of the fresh. */
 static bool offer_url(Offer *offer, size_t size, const uint8_t *key, size_t key_size)
 {
     const char *url = (const char *)offer->url;
     const char *path = memchr(url + 8, '/', size - 8);
-    PyObject *origin = PyUnicode_DecodeASCII(url, path - url, NULL);
+    PyObject *origin = origin_of(offer, url, (size_t)(path - url));
     PyObject *site = origin == NULL ? NULL : PyObject_GetItem(offer->sites, origin);
     Py_XDECREF(origin);
     if (site == NULL)
@@ -229,15 +250,30 @@ static bool offer_url(Offer *offer, size_t size, const uint8_t *key, size_t key_
         return fine;
     }
     Py_DECREF(site);
-    if (seen_has(offer->seen, mark))
-        return true;
-    int added = seen_add(offer->seen, mark ^ offer->twist);
-    if (added < 0) {
-        PyErr_NoMemory();
-        return false;
+    offer->refused[offer->refusals++] = mark;
+    seen_prefetch(offer->seen, mark);
+    seen_prefetch(offer->seen, mark ^ offer->twist);
+    return true;
+}
+
+/* Adds the marks of what was refused to the seen, and keeps those that are new: all at the end, when the
+ * processor has fetched where they stand. */
+static bool settle_refused(Offer *offer)
+{
+    Py_ssize_t kept = 0;
+    for (Py_ssize_t i = 0; i < offer->refusals; i++) {
+        if (seen_has(offer->seen, offer->refused[i]))
+            continue;
+        uint64_t mark = offer->refused[i] ^ offer->twist;
+        int added = seen_add(offer->seen, mark);
+        if (added < 0) {
+            PyErr_NoMemory();
+            return false;
+        }
+        if (added)
+            offer->refused[kept++] = mark;
     }
-    if (added)
-        offer->refused[offer->refusals++] = mark ^ offer->twist;
+    offer->refusals = kept;
     return true;
 }
 
@@ -297,20 +333,35 @@ static PyObject *little_endian(const uint64_t *numbers, Py_ssize_t count)
     return packed;
 }
 
-static PyObject *page_new_urls(PageObject *self, PyObject *args, PyObject *kwargs)
+static bool is_a(PyObject *value, PyObject *type, const char *name)
 {
-    static char *names[] = {"", "", "", "", "sort_query", "twist", NULL};
-    const char *base;
-    Py_ssize_t base_size;
-    PyObject *spellings, *sites, *seen;
-    int sort_query;
-    unsigned long long twist;
+    if (PyObject_TypeCheck(value, (PyTypeObject *)type))
+        return true;
+    PyErr_Format(PyExc_TypeError, "new_urls() takes a %s there, not %R", name, value);
+    return false;
+}
+
+static PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    static const char *const parameters[] = {"", "", "", "", "sort_query", "twist"};
+    PyObject *values[6] = {NULL};
+    if (!read_arguments("new_urls", args, count, names, parameters, values, 6, 6))
+        return NULL;
     ModuleState *state = state_of(self);
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#O!OO!pK:new_urls", names, &base, &base_size,
-                                     (PyTypeObject *)state->spellings_type, &spellings, &sites,
-                                     (PyTypeObject *)state->seen_type, &seen, &sort_query, &twist))
+    PyObject *spellings = values[1], *sites = values[2], *seen = values[3];
+    Py_ssize_t base_size;
+    const char *base = PyUnicode_AsUTF8AndSize(values[0], &base_size);
+    if (base == NULL || !is_a(spellings, state->spellings_type, "Spellings")
+        || !is_a(seen, state->seen_type, "Seen"))
+        return NULL;
+    int sort_query = PyObject_IsTrue(values[4]);
+    if (sort_query < 0)
+        return NULL;
+    unsigned long long twist = PyLong_AsUnsignedLongLongMask(values[5]);
+    if (PyErr_Occurred())
         return NULL;
     Offer offer = {.memory = &((SpellingsObject *)spellings)->memory,
+                   .origins = ((SpellingsObject *)spellings)->origins,
                    .seen = &((SeenObject *)seen)->seen,
                    .twist = twist,
                    .entities = state->entities,
@@ -343,6 +394,7 @@ static PyObject *page_new_urls(PageObject *self, PyObject *args, PyObject *kwarg
     }
     for (uint32_t i = 0; fine && i < links; i++)
         fine = offer_reference(&offer, text + spans[i].at, spans[i].length, spelled[i]);
+    fine = fine && settle_refused(&offer);
     PyObject *refused = fine ? little_endian(offer.refused, offer.refusals) : NULL;
     if (room != (uint8_t *)on_stack)
         PyMem_Free(room);
@@ -369,7 +421,7 @@ static PyGetSetDef page_getset[] = {
 
 static PyMethodDef page_methods[] = {
     {"hrefs", (PyCFunction)page_hrefs, METH_NOARGS, "The references as they are written, in the page's order."},
-    {"new_urls", (PyCFunction)(void (*)(void))page_new_urls, METH_VARARGS | METH_KEYWORDS,
+    {"new_urls", (PyCFunction)(void (*)(void))page_new_urls, METH_FASTCALL | METH_KEYWORDS,
      "new_urls(base_url, spellings, sites, seen, /, sort_query, twist)\n--\n\n"
      "What the page's references come to that was not offered to `spellings` before."},
     {NULL, NULL, 0, NULL},

@@ -4,11 +4,11 @@
 
 #include "speed.h"
 
-/* Bytes that stand for themselves: in a host name, a path, a query; and those of a scheme. */
-enum { HOST = 1, PATH = 2, QUERY = 4, SCHEME = 8 };
+/* Bytes that stand for themselves: in a host name, a path, a query; those of a scheme; and upper case. */
+enum { HOST = 1, PATH = 2, QUERY = 4, SCHEME = 8, UPPER = 16 };
 
 #define LETTER_LOWER HOST | PATH | QUERY | SCHEME
-#define LETTER_UPPER PATH | QUERY | SCHEME
+#define LETTER_UPPER PATH | QUERY | SCHEME | UPPER
 #define SAFE PATH | QUERY
 
 static const uint8_t KIND[256] = {
@@ -116,29 +116,34 @@ static bool is_plain_port(const uint8_t *text, size_t length, bool secure)
 }
 
 /* "Path state" from a '/' that is written already: copies segments, removing dots. `floor` is where the path
- * begins. The new end of the output, or NULL for what is odd. */
-static uint8_t *put_path(const uint8_t *path, size_t length, uint8_t *floor, uint8_t *out)
+ * begins; *size is how much there is, and is set to where a query, a fragment or the end is. The new end of the
+ * output, or NULL for what is odd. */
+static uint8_t *put_path(const uint8_t *path, size_t *size, uint8_t *floor, uint8_t *out)
 {
     bool dots = false;
-    uint8_t before = '/';
+    size_t length = *size;
     for (size_t i = 0; i < length; i++) {
         uint8_t c = path[i];
-        if (!(KIND[c] & PATH))
-            return NULL;
-        if (before == '/' && c == '.')
-            dots = true;
-        if (c == '%' && length - i > 2 && path[i + 1] == '2' && (path[i + 2] | 0x20) == 'e')
+        if (!(KIND[c] & PATH)) {
+            if (c != '?' && c != '#')
+                return NULL;
+            length = i;
+            break;
+        }
+        if (c == '.')
+            dots |= i == 0 || path[i - 1] == '/';
+        else if (c == '%' && length - i > 2 && path[i + 1] == '2' && (path[i + 2] | 0x20) == 'e')
             return NULL; /* an escaped dot is a dot */
-        before = c;
     }
+    *size = length;
     if (!dots) {
         memcpy(out, path, length);
         return out + length;
     }
     for (size_t at = 0; at < length;) {
         const uint8_t *slash = memchr(path + at, '/', length - at);
-        size_t size = slash == NULL ? length - at : (size_t)(slash - path) - at;
-        if (size == 2 && path[at] == '.' && path[at + 1] == '.') {
+        size_t segment = slash == NULL ? length - at : (size_t)(slash - path) - at;
+        if (segment == 2 && path[at] == '.' && path[at + 1] == '.') {
             if (out - floor > 1) {
                 uint8_t *last = out - 1;
                 for (out--; out[-1] != '/'; out--)
@@ -147,20 +152,24 @@ static uint8_t *put_path(const uint8_t *path, size_t length, uint8_t *floor, uin
                     return NULL; /* the URL library keeps what looks like a drive letter */
             }
         }
-        else if (!(size == 1 && path[at] == '.')) {
-            memcpy(out, path + at, size + (slash != NULL));
-            out += size + (slash != NULL);
+        else if (!(segment == 1 && path[at] == '.')) {
+            memcpy(out, path + at, segment + (slash != NULL));
+            out += segment + (slash != NULL);
         }
-        at += size + (slash != NULL);
+        at += segment + (slash != NULL);
     }
     return out;
 }
 
+/* What begins with a '?', a '#' or is empty, up to the fragment. */
 static uint8_t *put_query(const uint8_t *query, size_t length, uint8_t *out)
 {
     for (size_t i = 0; i < length; i++)
-        if (!(KIND[query[i]] & QUERY))
-            return NULL;
+        if (!(KIND[query[i]] & QUERY)) {
+            if (query[i] != '#')
+                return NULL;
+            length = i;
+        }
     memcpy(out, query, length);
     return out + length;
 }
@@ -182,29 +191,33 @@ static Resolution with_authority(
     const uint8_t *rest, size_t length, bool secure, uint8_t *start, uint8_t *out, size_t *out_length)
 {
     size_t host = 2;
-    while (host < length && KIND[lower(rest[host])] & HOST)
-        host++;
+    unsigned kinds = 0;
+    for (; host < length && KIND[rest[host]] & (HOST | UPPER); host++)
+        kinds |= KIND[rest[host]];
     size_t stop = host;
     if (stop < length && rest[stop] == ':')
         for (stop++; stop < length && is_digit(rest[stop]);)
             stop++;
-    if (stop < length && rest[stop] != '/' && rest[stop] != '?')
+    if (stop < length && rest[stop] != '/' && rest[stop] != '?' && rest[stop] != '#')
         return ODD;
     if (stop > host && !is_plain_port(rest + host, stop - host, secure))
         return ODD;
     memcpy(out, rest, stop);
-    for (size_t i = 2; i < host; i++)
-        out[i] = lower(out[i]);
+    if (kinds & UPPER)
+        for (size_t i = 2; i < host; i++)
+            out[i] = lower(out[i]);
     if (!is_plain_host(out + 2, host - 2))
         return ODD;
     out += stop;
     uint8_t *floor = out;
     *out++ = '/';
-    size_t query = stop + index_of(rest + stop, length - stop, '?');
-    if (query > stop)
-        out = put_path(rest + stop + 1, query - stop - 1, floor, out);
+    if (stop < length && rest[stop] == '/') {
+        size_t size = length - stop - 1;
+        out = put_path(rest + stop + 1, &size, floor, out);
+        stop += 1 + size;
+    }
     if (out != NULL)
-        out = put_query(rest + query, length - query, out);
+        out = put_query(rest + stop, length - stop, out);
     if (out == NULL)
         return ODD;
     *out_length = (size_t)(out - start);
@@ -238,25 +251,25 @@ Resolution resolve(const Base *base, const uint8_t *reference, size_t length, ui
             return DROPPED;
         if (length < scheme + 3 || reference[scheme + 1] != '/' || reference[scheme + 2] != '/')
             return ODD;
-        length = index_of(reference, length, '#');
         memcpy(out, secure ? "https:" : "http:", scheme + 1);
         return with_authority(
             reference + scheme + 1, length - scheme - 1, secure, start, out + scheme + 1, out_length);
     }
-    length = index_of(reference, length, '#');
     if (length > 1 && reference[0] == '/' && reference[1] == '/') {
         out = put_base(base, base->scheme, out);
         return with_authority(reference, length, base->scheme == 6, start, out, out_length);
     }
-    size_t query = index_of(reference, length, '?');
-    if (length == 0)
+    size_t query = 0;
+    if (length == 0 || reference[0] == '#')
         out = put_base(base, base->size, out);
-    else if (query == 0)
+    else if (reference[0] == '?')
         out = put_base(base, base->path, out);
     else {
         bool absolute = reference[0] == '/';
         out = put_base(base, absolute ? base->authority + 1 : base->directory, out);
-        out = put_path(reference + absolute, query - absolute, start + base->authority, out);
+        query = length - absolute;
+        out = put_path(reference + absolute, &query, start + base->authority, out);
+        query += absolute;
     }
     if (out != NULL)
         out = put_query(reference + query, length - query, out);

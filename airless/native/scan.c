@@ -7,6 +7,7 @@
  */
 
 #include "speed.h"
+#include "near.h"
 #include "tags.h"
 
 typedef struct {
@@ -23,10 +24,6 @@ typedef struct {
 } Scanner;
 
 typedef enum { GO_ON, DONE, DECLINE, NO_MEMORY } Step;
-
-static const uint8_t TAG_NAME_END[256] = {
-    ['\t'] = 1, ['\n'] = 1, ['\f'] = 1, ['\r'] = 1, [' '] = 1, ['/'] = 1, ['>'] = 1,
-};
 
 /* ---- what is found ----------------------------------------------------------------------------------- */
 
@@ -67,27 +64,39 @@ static Step add_link(Scanner *s, const uint8_t *value, uint32_t length)
 
 /* ---- tags with attributes that matter ---------------------------------------------------------------- */
 
+typedef struct {
+    const char *text;
+    uint32_t length;
+} Name;
+
+static inline bool is_named(const Attribute *attribute, const Name *name)
+{
+    return attribute->name_length == name->length && same_word(attribute->name, name->length, name->text);
+}
+
 /* Reads a tag's attributes and keeps the first of each name that is asked for: absent ones have no value. */
-static AttributeStep read_attributes(Scanner *s, const char *const *names, Attribute *kept, size_t count)
+static inline AttributeStep read_attributes(Scanner *s, const Name *names, Attribute *kept, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         kept[i].value = NULL;
+    const uint8_t *at = s->at;
     for (;;) {
         Attribute attribute;
-        AttributeStep step = next_attribute(&s->at, s->end, &attribute);
-        if (step != ATTRIBUTE)
+        AttributeStep step = next_attribute(&at, s->end, &attribute);
+        if (step != ATTRIBUTE) {
+            s->at = at;
             return step;
+        }
         for (size_t i = 0; i < count; i++)
-            if (kept[i].value == NULL && same_word(attribute.name, attribute.name_length, names[i]))
+            if (kept[i].value == NULL && is_named(&attribute, &names[i]))
                 kept[i] = attribute;
     }
 }
 
-static Step one_reference(Scanner *s, const char *name, bool counts, bool empty_counts)
+static inline Step one_reference(Scanner *s, Name name, bool counts, bool empty_counts)
 {
-    const char *names[] = {name};
     Attribute reference;
-    if (read_attributes(s, names, &reference, 1) == INPUT_END)
+    if (read_attributes(s, &name, &reference, 1) == INPUT_END)
         return DONE;
     if (!counts || s->templates || reference.value == NULL || !(reference.value_length || empty_counts))
         return GO_ON;
@@ -96,7 +105,7 @@ static Step one_reference(Scanner *s, const char *name, bool counts, bool empty_
 
 static Step base_tag(Scanner *s)
 {
-    static const char *const names[] = {"href"};
+    static const Name names[] = {{"href", 4}};
     Attribute href;
     if (read_attributes(s, names, &href, 1) == INPUT_END)
         return DONE;
@@ -113,7 +122,7 @@ static Step base_tag(Scanner *s)
 
 static Step link_tag(Scanner *s)
 {
-    static const char *const names[] = {"rel", "href"};
+    static const Name names[] = {{"rel", 3}, {"href", 4}};
     Attribute kept[2];
     if (read_attributes(s, names, kept, 2) == INPUT_END)
         return DONE;
@@ -149,7 +158,7 @@ static Step refresh_tag(Scanner *s, const Attribute *content)
 
 static Step meta_tag(Scanner *s)
 {
-    static const char *const names[] = {"content", "name", "http-equiv"};
+    static const Name names[] = {{"content", 7}, {"name", 4}, {"http-equiv", 10}};
     Attribute kept[3];
     if (read_attributes(s, names, kept, 3) == INPUT_END)
         return DONE;
@@ -261,17 +270,18 @@ static Step start_tag(Scanner *s)
             return DECLINE;
         s->open_link |= tag == TAG_A;
     }
+    if (tag == TAG_A) /* before the others, as most that come here are links */
+        return one_reference(s, (Name){"href", 4}, true, true);
     Step step;
     switch (tag) {
-    case TAG_A:
     case TAG_AREA:
-        return one_reference(s, "href", true, true);
+        return one_reference(s, (Name){"href", 4}, true, true);
     case TAG_IMG:
     case TAG_IMAGE:
-        return one_reference(s, "src", s->options->images, false);
+        return one_reference(s, (Name){"src", 3}, s->options->images, false);
     case TAG_IFRAME: {
         const uint8_t *last;
-        step = one_reference(s, "src", s->options->frames, false);
+        step = one_reference(s, (Name){"src", 3}, s->options->frames, false);
         return step == GO_ON ? skip_raw(s, "iframe", 6, &last) : step;
     }
     case TAG_BASE:
@@ -408,7 +418,9 @@ ScanResult scan_page(const uint8_t *text, size_t size, const ScanOptions *option
     while (step == GO_ON && s.at < s.end) {
         if (s.head != BODY && !s.templates)
             step = head_text(&s);
-        if (step == GO_ON && s.at < s.end && *s.at != '<') {
+        if (s.head == BODY && !s.templates && !s.foreign.depth)
+            s.at = skim(s.at, s.end);
+        else if (step == GO_ON && s.at < s.end && *s.at != '<') {
             const uint8_t *next = find_near(s.at, s.end, '<');
             s.at = next == NULL ? s.end : next;
         }

@@ -47,6 +47,8 @@ static PyObject *spellings_new(PyTypeObject *type, PyObject *args, PyObject *kwa
 static void spellings_dealloc(SpellingsObject *self)
 {
     memory_free(&self->memory);
+    for (int i = 0; i < ORIGINS; i++)
+        Py_XDECREF(self->origins[i]);
     free_object((PyObject *)self);
 }
 

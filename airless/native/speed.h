@@ -1,6 +1,7 @@
 /* The compiled half of the crawler's hot path: what the parts offer each other.
  *
  * scan.c      one pass over a page: where its links and hints stand
+ * skim.c      past what decides nothing
  * markup.c    the tokenizer's smaller machines: attributes, comments, raw text
  * tree.c      what of the tree builder decides: the head, tables
  * foreign.c   svg and math
@@ -11,6 +12,7 @@
  * seen.c      the set of fingerprints
  * blake2b.c   BLAKE2b with 64 bits of digest
  * answer.c    the head of a plain HTTP answer
+ * arguments.c the arguments of a call
  * page.c, sets.c, module.c   the Python types
  *
  * Nothing here keeps state outside of the objects that are passed in.
@@ -25,8 +27,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
+/* What the parts offer each other is not offered to others: the compiler may then inline it. */
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
 #endif
 
 /* ---- text -------------------------------------------------------------------------------------------- */
@@ -73,20 +76,6 @@ static inline bool same_word(const uint8_t *text, size_t length, const char *wor
     return i == length && !word[i];
 }
 
-/* memchr for what is mostly near: the next '<', the closing quote. */
-static inline const uint8_t *find_near(const uint8_t *at, const uint8_t *end, uint8_t c)
-{
-#if defined(__SSE2__)
-    const __m128i wanted = _mm_set1_epi8((char)c);
-    for (; end - at >= 16; at += 16) {
-        int found = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), wanted));
-        if (found)
-            return at + __builtin_ctz((unsigned)found);
-    }
-#endif
-    return memchr(at, c, (size_t)(end - at));
-}
-
 /* ---- markup.c ---------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -98,10 +87,8 @@ typedef struct {
 
 typedef enum { ATTRIBUTE, TAG_END, TAG_END_SELF_CLOSING, INPUT_END } AttributeStep;
 
-AttributeStep next_attribute(const uint8_t **at, const uint8_t *end, Attribute *attribute);
-
-/* Past the attributes of a tag: TAG_END, TAG_END_SELF_CLOSING or INPUT_END. */
-AttributeStep skip_attributes(const uint8_t **at, const uint8_t *end);
+/* The next attribute of a tag, however it is written, or the tag's end. */
+AttributeStep any_attribute(const uint8_t **at, const uint8_t *end, Attribute *attribute);
 
 /* `at` follows "<!--"; the answer follows the comment. */
 const uint8_t *skip_comment(const uint8_t *at, const uint8_t *end);
@@ -149,6 +136,12 @@ typedef enum { SCANNED, DECLINED, OUT_OF_MEMORY } ScanResult;
 
 ScanResult scan_page(const uint8_t *text, size_t size, const ScanOptions *options, Findings *found);
 void free_findings(Findings *found);
+
+/* ---- skim.c ------------------------------------------------------------------------------------------ */
+
+/* In a body outside of templates and foreign content: the first '<' from which on something may be decided, or
+ * the end. */
+const uint8_t *skim(const uint8_t *at, const uint8_t *end);
 
 /* ---- tree.c ------------------------------------------------------------------------------------------ */
 
@@ -277,6 +270,9 @@ typedef struct {
 /* 1 if it was not there, 0 if it was, -1 without memory. */
 int seen_add(SeenHashes *seen, uint64_t value);
 bool seen_has(const SeenHashes *seen, uint64_t value);
+
+/* Tells the processor that the value will be asked for. */
+void seen_prefetch(const SeenHashes *seen, uint64_t value);
 void seen_free(SeenHashes *seen);
 size_t seen_bytes(const SeenHashes *seen);
 
@@ -300,6 +296,14 @@ typedef struct {
 
 bool plain_answer(const uint8_t *text, size_t size, PlainAnswer *answer);
 
+/* ---- arguments.c ------------------------------------------------------------------------------------- */
+
+/* Puts a call's arguments into `values`, by the names of the parameters: one without a name is positional only,
+ * those from `positional` on are keywords only, one whose value stays NULL is missed. False with TypeError. */
+bool read_arguments(
+    const char *function, PyObject *const *args, Py_ssize_t given, PyObject *keywords,
+    const char *const *names, PyObject **values, Py_ssize_t room, Py_ssize_t positional);
+
 /* ---- the Python types -------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -309,9 +313,12 @@ typedef struct {
     PyObject *entities; /* html.entities.html5 */
 } ModuleState;
 
+#define ORIGINS 64
+
 typedef struct {
     PyObject_HEAD
     HashMemory memory;
+    PyObject *origins[ORIGINS]; /* strings that were asked of `sites` lately, by their hash: they repeat */
 } SpellingsObject;
 
 typedef struct {
@@ -324,5 +331,9 @@ extern PyType_Spec spellings_spec;
 extern PyType_Spec seen_spec;
 
 PyObject *page_new(ModuleState *state, PyObject *body, const ScanOptions *options);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

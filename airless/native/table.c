@@ -30,7 +30,18 @@ uint64_t hash_bytes(const uint8_t *text, size_t length, uint64_t seed)
         other ^= other >> 32;
     }
     word[0] = word[1] = 0;
-    memcpy(word, text, length);
+    if (length >= 8) { /* the two overlap, which takes no loop; the length is in the hash already */
+        memcpy(&word[0], text, 8);
+        memcpy(&word[1], text + length - 8, 8);
+    }
+    else if (length >= 4) {
+        memcpy(&word[0], text, 4);
+        memcpy(&word[1], text + length - 4, 4);
+    }
+    else if (length) {
+        word[0] = text[0];
+        word[1] = (uint64_t)text[length / 2] << 8 | text[length - 1];
+    }
     return mix(mix(one ^ word[0]) + mix(mix(other) ^ word[1]) * UINT64_C(0x9E3779B97F4A7C15));
 }
 

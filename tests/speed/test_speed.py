@@ -219,6 +219,32 @@ def test_what_is_hidden_is_no_link(hidden: str) -> None:
     assert hrefs(hidden.format("<a href=no>") + "<a href=yes>") == ["yes"]
 
 
+@pytest.mark.parametrize("name", ["b", "abbr", "blockquote", "p", "a", "td", "title2", "h1", "x-y"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        ' x="{}"',
+        " x='{}'",
+        ' x="\'{}"',
+        ' x="" y="{}"',
+        ' x="a"y="{}"',
+        '  x="{}"',
+        ' x ="{}"',
+        ' x= "{}"',
+        '\tx="{}"',
+        ' x y="{}"',
+        ' x=1 y="{}"',
+        '/x="{}"',
+        ' x="{}"/',
+        ' x="1" "{}"="',
+        ' ="x="{}"',
+    ],
+)
+def test_a_quoted_value_hides_tags_however_its_tag_is_written(name: str, written: str) -> None:
+    page = f"<p>text<{name}{written.format('<a href=no>')}>text</{name}{written.format('>')}><a href=yes>"
+    assert disagreement(speed, page.encode(), PAGE, OPTIONS[0]) is None
+
+
 @pytest.mark.parametrize(
     "shown",
     [
@@ -414,6 +440,27 @@ def test_new_urls_come_with_their_fingerprint_and_their_site() -> None:
     ]
     assert odd == []
     assert refused == pack("<Q", pure_fingerprint("http://c.test/x") ^ 5)
+
+
+def test_arguments_are_checked() -> None:
+    page, spellings, seen = speed.scan(b"<a href=/x>"), speed.Spellings(9), speed.Seen()
+    found = page.new_urls(PAGE, spellings, {"http://a": 1}, seen, twist=5, sort_query=True)
+    assert [url for url, _, _ in found[0]] == ["http://a/x"]
+    for call in (
+        lambda: speed.scan(),
+        lambda: speed.scan("text"),
+        lambda: speed.scan(b"", True),
+        lambda: speed.scan(b"", links=True),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, 6),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, sort_query=True),
+        lambda: page.new_urls(PAGE, seen, {}, seen, True, 5),
+        lambda: page.new_urls(PAGE, spellings, {}, spellings, True, 5),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, "5"),
+        lambda: page.new_urls(PAGE.encode(), spellings, {}, seen, True, 5),
+    ):
+        with pytest.raises(TypeError):
+            call()
 
 
 def test_what_has_no_site_is_refused_once() -> None:
