@@ -50,9 +50,13 @@ def to_utf8(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
     """
     name = detect(body, content_type)
     if name == "utf-8":
-        body = body.removeprefix(_UTF8_BOM)
-        return (body if _is_utf8(body) else text_of(body, name).encode()), name
+        return valid_utf8(body.removeprefix(_UTF8_BOM)), name
     return _legacy_to_utf8(body, name), name
+
+
+def valid_utf8(body: bytes) -> bytes:
+    """A page in UTF-8, U+FFFD for what is none in it; the body itself where all of it is."""
+    return body if _is_utf8(body) else text_of(body, "utf-8").encode()
 
 
 def for_scan(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from airless.crawl.layout import Layout
+from airless.crawl.offered import Offered
 from airless.crawl.request import Follow, Request
 from airless.crawl.scan import PageFollow, spellings
 from airless.crawl.scope import Scope
@@ -15,6 +17,9 @@ from airless.crawl.shard import Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.sites import Site, Sites, host_key
 from airless.crawl.urls import canonical, dedup_key, fingerprint, trap
+
+if TYPE_CHECKING:
+    from airless._speed import Spellings
 
 logger = logging.getLogger("airless.crawl")
 
@@ -56,7 +61,9 @@ class Discovery:
         self._entered = entered
         # With a limit on depth a link that is known may be nearer now; dropped parameters are known to us alone.
         exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
+        self._exact = exact
         self._spellings = None if exact else spellings()
+        self._offered: Offered | None = None
         self._recent: set[str] = set()
         self._older: set[str] = set()
 
@@ -64,9 +71,10 @@ class Discovery:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         depth = _depth_below(parent)
         urls: Iterable[str]
-        if self._spellings is not None and isinstance(follow, PageFollow):
+        met = self._met(follow)
+        if met is not None and isinstance(follow, PageFollow):
             fresh, urls, refused = follow.new_urls(
-                self._spellings,
+                met,
                 self._sites,
                 shard.seen,
                 sort_query=self._dedup.sort_query,
@@ -86,6 +94,16 @@ class Discovery:
                 self._refused(shard, self._mark(url), "offsite")
             else:
                 self._link(shard, parent, follow, url, self._mark(url), link_site, depth)
+
+    def _met(self, follow: Follow) -> Spellings | Offered | None:
+        """The memory for a page's links; None where they are taken one by one."""
+        if self._exact or not isinstance(follow, PageFollow) or follow.read:
+            return None
+        if not follow.of_tree:
+            return self._spellings
+        if self._offered is None:
+            self._offered = Offered()
+        return self._offered
 
     def _canonical(self, shard: Shard, follow: Follow) -> Iterable[str]:
         for url in follow.urls:

@@ -17,6 +17,7 @@ Reference = tuple[LexborNode, str, str]
 _ATTRIBUTE_OF = {
     "a": "href",
     "area": "href",
+    "base": "href",
     "link": "href",
     "meta": "content",
     "iframe": "src",

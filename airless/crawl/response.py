@@ -19,6 +19,7 @@ from airless.crawl.request import Follow, Request
 from airless.crawl.scan import PageFollow, scan
 from airless.crawl.selectors import Page, Selector, SelectorList
 from airless.crawl.settings import Links
+from airless.crawl.tree_scan import TreeScan
 from airless.crawl.urls import canonical, join
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Response:
         self._is_html: bool | None = None
         self._text: str | None = None
         self._page: Page | None = None
-        self._scanned: ScannedPage | Literal[False] | None = None
+        self._scanned: ScannedPage | TreeScan | Literal[False] | None = None
 
     @classmethod
     def from_bytes(
@@ -177,8 +178,8 @@ class Response:
         """The document, parsed as HTML whatever its type is."""
         return self._document.tree
 
-    def _scan(self) -> ScannedPage | None:
-        """What a scan of the page finds, where that is cheaper than its tree and says the same."""
+    def _scan(self) -> ScannedPage | TreeScan | None:
+        """What a scan of the page finds, unless its tree was given out: it may have been changed since."""
         if self._page is not None:
             return None
         if self._scanned is None:
@@ -189,8 +190,11 @@ class Response:
     @property
     def _document(self) -> Page:
         if self._page is None:
-            body, self._encoding = charset.to_utf8(self.body, self.headers.get("content-type"))
-            self._page = Page(LexborHTMLParser(body))
+            if isinstance(self._scanned, TreeScan):
+                self._page = Page(self._scanned.tree)
+            else:
+                body, self._encoding = charset.to_utf8(self.body, self.headers.get("content-type"))
+                self._page = Page(LexborHTMLParser(body))
         return self._page
 
     def css(self, query: str) -> SelectorList:
@@ -207,20 +211,18 @@ class Response:
     @property
     def title(self) -> str | None:
         """The document's title (HTML §3.1.5), its white space collapsed; None where there is none."""
-        scanned = self._scan()
-        if scanned is not None:
-            return scanned.title
-        found = self.tree.css_first("title:not(svg title)")
-        return (" ".join(found.text().split()) or None) if found is not None else None
+        return (self._scan() or TreeScan(self.tree, self.link_options)).title
 
     @property
     def base_url(self) -> str:
         """What the page's relative references are relative to."""
         scanned = self._scan()
         if scanned is not None:
-            base = scanned.base
-            return self.url if base is None else join(self.url, base) or self.url
+            return self._relative_to(scanned.base)
         return links.base_url(self.tree, self.url)
+
+    def _relative_to(self, base: str | None) -> str:
+        return self.url if base is None else join(self.url, base) or self.url
 
     @property
     def canonical(self) -> str | None:
@@ -307,10 +309,11 @@ class Response:
             found = (link.url for link in self.links(css, **options))
         elif not self.is_html:
             found = ()
-        elif (scanned := self._scan()) is not None:
-            return PageFollow(scanned, self.base_url, **chosen)
-        else:
+        elif self.link_options.obey_nofollow:
             found = links.page_urls(self.tree, self.url, self.link_options, headers=self.headers)
+        else:
+            scanned = self._scan() or TreeScan(self.tree, self.link_options)
+            return PageFollow(scanned, self._relative_to(scanned.base), **chosen)
         return Follow(found, **chosen)
 
     def form(

@@ -1,7 +1,7 @@
 """A page's links and title in one pass over its bytes, without a tree, where the compiled scanner is installed.
 
-The tree gives the same answers, and takes over where the scanner isn't there or declines a page on which only
-a tree can decide.
+The tree gives the same answers (`airless.crawl.tree_scan`), and takes over where the scanner isn't there or
+declines a page on which only a tree can decide.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from selectolax.lexbor import LexborHTMLParser
+
+from airless.crawl.charset import valid_utf8
 from airless.crawl.compiled import speed
+from airless.crawl.offered import Offered
 from airless.crawl.request import Follow, callback_name
 from airless.crawl.seen import SeenSet
 from airless.crawl.settings import Links
 from airless.crawl.sites import Site, Sites
+from airless.crawl.tree_scan import TreeScan
 from airless.crawl.urls import join, parsed, resolve
 
 if TYPE_CHECKING:
@@ -23,17 +28,19 @@ if TYPE_CHECKING:
 _SPELLINGS = 1 << 18
 
 
-def scan(body: bytes, options: Links) -> Page | None:
-    """What one pass over a page in UTF-8 finds; None where the tree must be asked."""
-    if speed is None or options.obey_nofollow:
+def scan(body: bytes, options: Links) -> Page | TreeScan | None:
+    """What a page in UTF-8 says of itself; None where its tree must be asked for more than a scan can tell."""
+    if options.obey_nofollow:
         return None
+    if speed is None:
+        return TreeScan(LexborHTMLParser(valid_utf8(body)), options)
     return speed.scan(  # type: ignore[no-any-return]
         body, frames=options.frames, images=options.images, next=options.next, refresh=options.refresh
     )
 
 
 def spellings() -> Spellings | None:
-    """A memory of the links that were offered lately; None without the scanner."""
+    """A memory of the links of scanned pages that were offered lately; None without the scanner."""
     return speed.Spellings(_SPELLINGS) if speed is not None else None
 
 
@@ -43,7 +50,7 @@ def seen_set() -> Seen | SeenSet:
 
 
 class PageFollow(Follow):
-    """All links of a scanned page. Only those that a crawl has not met lately are made into strings."""
+    """All links of a page. Only those that a crawl has not met lately are resolved."""
 
     __slots__ = ("_base", "_page", "_urls")
 
@@ -51,7 +58,7 @@ class PageFollow(Follow):
 
     def __init__(
         self,
-        page: Page,
+        page: Page | TreeScan,
         base: str,
         callback: str | Callable[..., Any] | None = None,
         meta: Mapping[str, Any] | None = None,
@@ -67,6 +74,11 @@ class PageFollow(Follow):
         self._urls: list[str] | None = None
 
     @property
+    def of_tree(self) -> bool:
+        """Whether the page was parsed: then `new_urls` takes the memory that is in Python, else the compiled one."""
+        return isinstance(self._page, TreeScan)
+
+    @property
     def urls(self) -> list[str]:
         """As `links.page_urls` gives them."""
         if self._urls is None:
@@ -77,18 +89,23 @@ class PageFollow(Follow):
 
     @urls.setter
     def urls(self, urls: list[str]) -> None:
-        self._urls = urls or None
+        self._urls = urls
+
+    @property
+    def read(self) -> bool:
+        """Whether the links were asked for as a list, which then counts: the spider may have chosen among them."""
+        return self._urls is not None
 
     def new_urls(
-        self, spellings: Spellings, sites: Sites, seen: Seen | SeenSet, *, sort_query: bool, twist: int
+        self, met: Spellings | Offered, sites: Sites, seen: Seen | SeenSet, *, sort_query: bool, twist: int
     ) -> tuple[list[tuple[str, int, Site]], list[str], bytes]:
-        """What was not offered to `spellings` before: URLs in scope, odd ones, and marks of those out of scope.
+        """What was not met before: URLs in scope, odd ones, and marks of those out of scope.
 
         The first come with their fingerprint and their site. The second are canonical, in scope or not. Of
         the third only those are given that `seen` held neither as they are nor with the bits of `twist`
         turned over; it holds the latter now, and they are what is given, packed.
         """
-        fresh, odd, refused = self._page.new_urls(self._base, spellings, sites, seen, sort_query, twist)  # type: ignore[arg-type]
+        fresh, odd, refused = self._page.new_urls(self._base, met, sites, seen, sort_query, twist)  # type: ignore[arg-type]
         if odd:
             odd = [url for reference in odd if (url := join(self._base, reference)) is not None]
         return fresh, odd, refused
