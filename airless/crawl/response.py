@@ -176,15 +176,17 @@ class Response:
     @property
     def tree(self) -> LexborHTMLParser:
         """The document, parsed as HTML whatever its type is."""
+        self._document.changeable = True
         return self._document.tree
 
     def _scan(self) -> ScannedPage | TreeScan | None:
         """What a scan of the page finds, unless its tree was given out: it may have been changed since."""
-        if self._page is not None:
+        page = self._page
+        if page is not None and page.changeable:
             return None
         if self._scanned is None:
             body, self._encoding = charset.for_scan(self.body, self.headers.get("content-type"))
-            self._scanned = scan(body, self.link_options) or False
+            self._scanned = scan(body, self.link_options, None if page is None else page.tree) or False
         return self._scanned or None
 
     @property
@@ -211,7 +213,7 @@ class Response:
     @property
     def title(self) -> str | None:
         """The document's title (HTML §3.1.5), its white space collapsed; None where there is none."""
-        return (self._scan() or TreeScan(self.tree, self.link_options)).title
+        return (self._scan() or TreeScan(self._document.tree, self.link_options)).title
 
     @property
     def base_url(self) -> str:
@@ -219,7 +221,7 @@ class Response:
         scanned = self._scan()
         if scanned is not None:
             return self._relative_to(scanned.base)
-        return links.base_url(self.tree, self.url)
+        return links.base_url(self._document.tree, self.url)
 
     def _relative_to(self, base: str | None) -> str:
         return self.url if base is None else join(self.url, base) or self.url
@@ -229,7 +231,7 @@ class Response:
         """The address that the page names as its canonical one: a hint (RFC 6596)."""
         scanned = self._scan() if self.is_html else None
         if scanned is None:
-            return links.canonical_link(self.tree if self.is_html else None, self.headers, self.url)
+            return links.canonical_link(self._document.tree if self.is_html else None, self.headers, self.url)
         hrefs = scanned.canonicals
         if not (hrefs or self.headers.get_all("link")):
             return None
@@ -252,11 +254,12 @@ class Response:
         """
         if not self.is_html:
             return []
+        tree = self._document.tree
         if not options:
-            return links.page_links(self.tree, self.url, self.link_options, css=css, headers=self.headers)
+            return links.page_links(tree, self.url, self.link_options, css=css, headers=self.headers)
         if css is not None:
             options["restrict_css"] = css
-        return LinkExtractor(**options).extract(self.tree, self.url, self.link_options, headers=self.headers)
+        return LinkExtractor(**options).extract(tree, self.url, self.link_options, headers=self.headers)
 
     def follow(
         self,
@@ -290,15 +293,13 @@ class Response:
         `urls` are taken as `follow` takes one, but what leads to no http(s) URL is left out; `css` and
         `options` choose among the page's links as `links` does.
         """
-        if urls is None and css is None and not options and self._scanned and self._page is None:
-            # The common case: a page whose title or links were asked for before.
-            return PageFollow(self._scanned, self.base_url, callback, meta, priority, headers)
-        chosen: dict[str, Any] = {
-            "callback": callback,
-            "meta": meta,
-            "priority": priority,
-            "headers": headers,
-        }
+        if urls is None and css is None and not options:
+            if not self.is_html:
+                return Follow((), callback=callback, meta=meta, priority=priority, headers=headers)
+            if not self.link_options.obey_nofollow:
+                scanned = self._scan() or TreeScan(self._document.tree, self.link_options)
+                base = self._relative_to(scanned.base)
+                return PageFollow(scanned, base, callback, meta, priority, headers)
         found: Iterable[str]
         if urls is not None:
             if css is not None or options:
@@ -307,14 +308,9 @@ class Response:
             found = dict.fromkeys(url for url in joined if url is not None)
         elif css is not None or options:
             found = (link.url for link in self.links(css, **options))
-        elif not self.is_html:
-            found = ()
-        elif self.link_options.obey_nofollow:
-            found = links.page_urls(self.tree, self.url, self.link_options, headers=self.headers)
         else:
-            scanned = self._scan() or TreeScan(self.tree, self.link_options)
-            return PageFollow(scanned, self._relative_to(scanned.base), **chosen)
-        return Follow(found, **chosen)
+            found = links.page_urls(self._document.tree, self.url, self.link_options, headers=self.headers)
+        return Follow(found, callback=callback, meta=meta, priority=priority, headers=headers)
 
     def form(
         self, css: str | None = None, *, name: str | None = None, id: str | None = None, index: int = 0
@@ -324,7 +320,7 @@ class Response:
         from airless.crawl.forms import find_form
 
         return find_form(
-            self.tree,
+            self._document.tree,
             page_url=canonical(self.url) or self.url,
             base_url=self.base_url,
             encoding=self.encoding,
@@ -350,10 +346,10 @@ def _reference(link: str | Link | Selector) -> str:
         return link.url
     if not isinstance(link, Selector):
         raise TypeError(f"follow takes a URL, a Link or a selector, not {type(link).__name__}")
-    if link.node is None:
+    if link.tag is None:
         return link.get()
     attributes = link.attrib
     for attribute in ("href", "src"):
         if attribute in attributes:
             return attributes[attribute]
-    raise ValueError(f"<{link.node.tag}> has neither href nor src to follow")
+    raise ValueError(f"<{link.tag}> has neither href nor src to follow")

@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 _SPELLINGS = 1 << 18
 
 
-def scan(body: bytes, options: Links) -> Page | TreeScan | None:
-    """What a page in UTF-8 says of itself; None where its tree must be asked for more than a scan can tell."""
+def scan(body: bytes, options: Links, tree: LexborHTMLParser | None = None) -> Page | TreeScan | None:
+    """What a page in UTF-8 says of itself; None where its tree must be asked for more than a scan can tell.
+
+    `tree` is the page's, where it was parsed already.
+    """
     if options.obey_nofollow:
         return None
     if speed is None:
-        return TreeScan(LexborHTMLParser(valid_utf8(body)), options)
+        return TreeScan(LexborHTMLParser(valid_utf8(body)) if tree is None else tree, options)
     return speed.scan(  # type: ignore[no-any-return]
         body, frames=options.frames, images=options.images, next=options.next, refresh=options.refresh
     )

@@ -19,12 +19,16 @@ T = TypeVar("T")
 
 
 class Page:
-    """One parsed document, shared by its selectors; the XPath view is built when it is first asked for."""
+    """One parsed document, shared by its selectors; the XPath view is built when it is first asked for.
 
-    __slots__ = ("_xpath", "tree")
+    It is `changeable` once its tree, or an element of it, was given out.
+    """
+
+    __slots__ = ("_xpath", "changeable", "tree")
 
     def __init__(self, tree: LexborHTMLParser) -> None:
         self.tree = tree
+        self.changeable = False
         self._xpath: XPathIndex | None = None
 
     @property
@@ -50,12 +54,23 @@ class Page:
 class Selector:
     """One match: an element, or a string (a text or an attribute's value)."""
 
-    __slots__ = ("_page", "_value", "node")
+    __slots__ = ("_node", "_page", "_value")
 
     def __init__(self, node: LexborNode | None, page: Page, value: str | None = None) -> None:
-        self.node = node
+        self._node = node
         self._page = page
         self._value = value
+
+    @property
+    def node(self) -> LexborNode | None:
+        """The element, as selectolax has it; None where this is a string."""
+        self._page.changeable = True
+        return self._node
+
+    @property
+    def tag(self) -> str | None:
+        """The element's name; None where this is a string."""
+        return None if self._node is None else self._node.tag
 
     def css(self, query: str) -> SelectorList:
         """What a CSS selector matches in this element, itself included.
@@ -87,9 +102,9 @@ class Selector:
 
     def get(self) -> str:
         """An element's HTML, or the string that was selected."""
-        if self._value is not None or self.node is None:
+        if self._value is not None or self._node is None:
             return self._value or ""
-        return self.node.html or ""
+        return self._node.html or ""
 
     def getall(self) -> list[str]:
         return [self.get()]
@@ -111,14 +126,14 @@ class Selector:
     @property
     def attrib(self) -> dict[str, str]:
         """The element's attributes; one without a value has the empty string."""
-        if self.node is None:
+        if self._node is None:
             return {}
-        return {name: value or "" for name, value in self.node.attributes.items()}
+        return {name: value or "" for name, value in self._node.attributes.items()}
 
     @property
     def text(self) -> str:
         """All the text inside, each run of white space as one blank, none at the ends."""
-        text = self._value if self.node is None else self.node.text()
+        text = self._value if self._node is None else self._node.text()
         return " ".join((text or "").split())
 
     def __repr__(self) -> str:
@@ -126,9 +141,9 @@ class Selector:
         return f"<Selector {value if len(value) <= 60 else value[:57] + '...'!r}>"
 
     def _element(self, query: str) -> LexborNode:
-        if self.node is None:
+        if self._node is None:
             raise ValueError(f"{query!r} was asked of a text; select from an element instead")
-        return self.node
+        return self._node
 
     def _string(self, value: str) -> Selector:
         return Selector(None, self._page, value)

@@ -193,6 +193,9 @@ static int deciding(const uint8_t *reference, size_t length)
         return AUTHORITY;
     if ((length > 7 && !memcmp(reference, "http://", 7)) || (length > 8 && !memcmp(reference, "https://", 8)))
         return NOTHING;
+    for (size_t i = 0; i < length && reference[i] != '/' && reference[i] != '?'; i++)
+        if (reference[i] == ':' || reference[i] == '&')
+            return ALL; /* "http:?x" is relative, for all its scheme */
     return DIRECTORY;
 }
 

@@ -208,3 +208,15 @@ def test_what_is_no_utf8_reads_as_in_the_pages_text(monkeypatch: pytest.MonkeyPa
         PAGE, b"<title>\xff\xe4</title>", headers={"content-type": "text/html;charset=utf-8"}
     )
     assert response.title == "\ufffd\ufffd"
+
+
+def test_links_are_those_of_the_tree_as_it_is_once_an_element_was_given_out() -> None:
+    body = b"<title>t</title><p><a href=/x>x</a></p><a href=/y>y</a>"
+    response = Response.from_bytes(PAGE, body)
+    assert response.css("title::text").get() == "t"
+    assert response.follow_all().urls == ["http://a.test/x", "http://a.test/y"]
+    node = response.css("p")[0].node
+    assert node is not None
+    node.decompose()
+    assert response.follow_all().urls == ["http://a.test/y"]
+    assert [link.url for link in response.links()] == ["http://a.test/y"]

@@ -481,6 +481,13 @@ def test_a_spelling_that_begins_with_a_character_reference_belongs_to_its_page()
     assert new_urls(speed, page, "http://a/b/d", spellings, sort_query=True)[0] == ["http://a/b/d?x"]
 
 
+@pytest.mark.parametrize("spelling", ["http:?x", "ht\ttp:?x", "http&colon;?x", "https&#58;?x"])
+def test_a_relative_spelling_with_a_scheme_belongs_to_its_page(spelling: str) -> None:
+    page, spellings = speed.scan(f'<a href="{spelling}">'.encode()), speed.Spellings(100)
+    for base in ("http://a/b/c", "http://a/b/d"):
+        assert len(page.new_urls(base, spellings, {}, speed.Seen(), True, 1)[1]) == 1
+
+
 def test_nothing_leaks() -> None:
     body = (
         b"<title>x &eacute;</title><base href=/><meta name=a content=b><a href='\xc3\xa9'><a href=y?b&amp;a>"
