@@ -207,7 +207,7 @@ class Crawler:
             if outcome.kind == "skipped":
                 self._skip_alike(queue)
             self._schedule.wake(queue)
-        if queue.pace.unreachable and outcome.error is not None:
+        if outcome.error is not None and queue.pace.unreachable:
             self._give_up(queue)
 
     def _skip_alike(self, queue: HostQueue) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from airless.crawl.layout import Layout
 from airless.crawl.offered import Offered
@@ -17,9 +16,6 @@ from airless.crawl.shard import Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.sites import Site, Sites, host_key
 from airless.crawl.urls import canonical, dedup_key, fingerprint, trap
-
-if TYPE_CHECKING:
-    from airless._speed import Spellings
 
 logger = logging.getLogger("airless.crawl")
 
@@ -71,8 +67,8 @@ class Discovery:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         depth = _depth_below(parent)
         urls: Iterable[str]
-        met = self._met(follow)
-        if met is not None and isinstance(follow, PageFollow):
+        if isinstance(follow, PageFollow) and not (self._exact or follow.read):
+            met = self._spellings if not follow.of_tree and self._spellings is not None else self._of_trees()
             fresh, urls, refused = follow.new_urls(
                 met,
                 self._sites,
@@ -95,12 +91,8 @@ class Discovery:
             else:
                 self._link(shard, parent, follow, url, self._mark(url), link_site, depth)
 
-    def _met(self, follow: Follow) -> Spellings | Offered | None:
-        """The memory for a page's links; None where they are taken one by one."""
-        if self._exact or not isinstance(follow, PageFollow) or follow.read:
-            return None
-        if not follow.of_tree:
-            return self._spellings
+    def _of_trees(self) -> Offered:
+        """The memory for the links of pages that were parsed."""
         if self._offered is None:
             self._offered = Offered()
         return self._offered
@@ -126,7 +118,11 @@ class Discovery:
         request = follow.request(url)
         request.depth = depth
         request.referrer = parent.url
-        self._hand_over(shard, self._layout.shard_at(site.hash, mark), request, mark)
+        index = self._layout.shard_at(site.hash, mark)
+        if index == shard.index:
+            self._admit(shard, request, mark)
+        else:
+            self._hand_over(shard, index, request, mark)
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
         """Offer one request that a callback yielded for the page of `parent`."""

@@ -53,9 +53,13 @@ def seen_set() -> Seen | SeenSet:
 
 
 class PageFollow(Follow):
-    """All links of a page. Only those that a crawl has not met lately are resolved."""
+    """All links of a page. Only those that a crawl has not met lately are resolved.
 
-    __slots__ = ("_base", "_page", "_urls")
+    `of_tree` says that the page was parsed: then `new_urls` takes the memory that is in Python, else the compiled
+    one. `read` says that the links were asked for as a list, which then counts: the spider may have chosen.
+    """
+
+    __slots__ = ("_base", "_page", "_urls", "of_tree", "read")
 
     resolved = True
 
@@ -68,22 +72,20 @@ class PageFollow(Follow):
         priority: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.callback = callback_name(callback)
+        self.callback = None if callback is None else callback_name(callback)
         self.meta = dict(meta) if meta else None
         self.priority = priority
         self.headers = dict(headers) if headers else None
         self._page = page
         self._base = base
         self._urls: list[str] | None = None
-
-    @property
-    def of_tree(self) -> bool:
-        """Whether the page was parsed: then `new_urls` takes the memory that is in Python, else the compiled one."""
-        return isinstance(self._page, TreeScan)
+        self.of_tree = isinstance(page, TreeScan)
+        self.read = False
 
     @property
     def urls(self) -> list[str]:
         """As `links.page_urls` gives them."""
+        self.read = True
         if self._urls is None:
             base = parsed(self._base)
             resolved = (resolve(base, reference) for reference in dict.fromkeys(self._page.hrefs()))
@@ -92,12 +94,8 @@ class PageFollow(Follow):
 
     @urls.setter
     def urls(self, urls: list[str]) -> None:
+        self.read = True
         self._urls = urls
-
-    @property
-    def read(self) -> bool:
-        """Whether the links were asked for as a list, which then counts: the spider may have chosen among them."""
-        return self._urls is not None
 
     def new_urls(
         self, met: Spellings | Offered, sites: Sites, seen: Seen | SeenSet, *, sort_query: bool, twist: int

@@ -143,7 +143,7 @@ class Schedule:
         return queue
 
     def add(self, host: str, entry: Entry) -> None:
-        queue = self.host(host)
+        queue = self._hosts.get(host) or self.host(host)
         queue.push(entry)
         self.size += 1
         if not queue.queued:
@@ -179,7 +179,9 @@ class Schedule:
             if not queue.size:
                 queue.queued = False
                 continue
-            at = queue.ready_at(now)
+            # Nearly always the pace alone decides.
+            free = queue.blocked_until <= now and not queue.probing and queue.cap == math.inf
+            at = queue.pace.ready_at(now) if free else queue.ready_at(now)
             if at <= now:
                 entry = queue.pop(deepest)
                 if entry is None:

@@ -96,17 +96,17 @@ class CookieJar:
     """The cookies of one crawl.
 
     At most 4,096 bytes a cookie, 50 cookies a domain and 3,000 in all; expired ones go first, then those used
-    least lately. Times are epoch seconds.
+    least lately. Times are epoch seconds. `count` is how many there are.
     """
 
     def __init__(self) -> None:
         self._domains: dict[str, dict[tuple[str, str], Cookie]] = {}
-        self._count = 0
+        self.count = 0
         self._ticks = 0
         self._suffixes: PublicSuffixList | None = None
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def store(self, url: str, set_cookie_values: Iterable[str], now: float) -> None:
         """Take the Set-Cookie fields of an answer to `url`, and ignore those not to be kept (§5.3)."""
@@ -127,7 +127,7 @@ class CookieJar:
 
     def header(self, url: str, now: float) -> str | None:
         """The Cookie field for a request to `url`, in the order of §5.4; None for none."""
-        if not self._count:
+        if not self.count:
             return None
         host, path, secure = _parts(url)
         sent: list[Cookie] = []
@@ -236,14 +236,14 @@ class CookieJar:
 
     def _put(self, cookie: Cookie) -> None:
         kept = self._domains.setdefault(cookie.domain, {})
-        self._count += (cookie.path, cookie.name) not in kept
+        self.count += (cookie.path, cookie.name) not in kept
         kept[cookie.path, cookie.name] = cookie
 
     def _remove(self, cookie: Cookie) -> None:
         kept = self._domains.get(cookie.domain)
         if kept is None or kept.pop((cookie.path, cookie.name), None) is None:
             return
-        self._count -= 1
+        self.count -= 1
         if not kept:
             del self._domains[cookie.domain]
 
@@ -251,7 +251,7 @@ class CookieJar:
         """Back under the limits, in the order of §5.3: expired, then of a crowded domain, then any."""
         if len(self._domains[domain]) > COOKIES_PER_DOMAIN:
             self._drop(list(self._domains[domain].values()), COOKIES_PER_DOMAIN, now)
-        if self._count > COOKIES:
+        if self.count > COOKIES:
             self._drop([c for kept in self._domains.values() for c in kept.values()], COOKIES, now)
 
     def _drop(self, cookies: list[Cookie], keep: int, now: float) -> None:

@@ -135,7 +135,8 @@ class FastFetcher:
         site, key, rest = self._origins.get(prefix) or self._read(prefix, request)
         if not (target.isascii() and target.isprintable() and " " not in target):
             raise ProtocolError(f"{_what(request)}: not a URL in the URL standard's serialisation")
-        cookie = None if not self._cookies else self._cookies.header(url, self._clock.now())
+        jar = self._cookies
+        cookie = None if jar is None or not jar.count else jar.header(url, self._clock.now())
         if request.method == "GET" and cookie is None and request.headers is None and request.body is None:
             return site, key, b"GET %b%b" % (target.encode(), rest)
         return site, key, self._heads.special(request, site, target, cookie, _what(request))

@@ -102,8 +102,11 @@ class Pool:
         """Keep a connection if its answer is over and it can have another, and hang up if not."""
         site = self._sites[connection.key]
         site.users -= 1
-        site.slots.give()
-        self._slots.give()
+        for slots in (site.slots, self._slots):
+            if slots.waiting:
+                slots.give()
+            else:
+                slots.free += 1
         if connection.ready and self._closed is None:
             connection.idle = True
             site.idle.append(connection)
