@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
@@ -81,14 +82,18 @@ class NullFetcher:
 
 def crawl(engine_url: str, processes: int, seeds: tuple[str, ...], file: Path) -> Took:
     """Crawl a bound site from its seeds. Raises EOFError where a process died."""
+    return together([Part(index, processes, engine_url, seeds, file) for index in range(processes)])
+
+
+def together(parts: Sequence[Part]) -> Took:
+    """Work all parts at the same time. Raises EOFError where a process died."""
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes)
+    barrier = context.Barrier(len(parts))
     running = []
     ended: list[Ended] = []
     try:
-        for index in range(processes):
+        for part in parts:
             ours, theirs = context.Pipe(duplex=False)
-            part = Part(index, processes, engine_url, seeds, file)
             process = context.Process(target=work, args=(part, barrier, theirs), daemon=True)
             process.start()
             theirs.close()
@@ -98,7 +103,7 @@ def crawl(engine_url: str, processes: int, seeds: tuple[str, ...], file: Path) -
     finally:
         for process, ours in running:
             ours.close()
-            if len(ended) < processes:
+            if len(ended) < len(parts):
                 process.kill()
             process.join()
             process.close()
