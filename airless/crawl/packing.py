@@ -54,11 +54,15 @@ def unpack(data: Mapping[str, Any]) -> list[Request]:
     try:
         for group in _list("links", data.get("links", [])):
             referrer, depth, callback, priority, urls = _list("links", group)
-            _check("referrer", referrer, str, None)
+            if referrer is not None and type(referrer) is not str:
+                _check("referrer", referrer, str, None)
             _check_number("depth", depth, least=0)
-            _check_number("priority", priority)
+            if priority != 0 or type(priority) is not int:
+                _check_number("priority", priority)
             for url in _list("links", urls):
-                request = Request(_url(url), callback=callback, priority=priority)
+                if type(url) is not str or not url.startswith(_HTTP):
+                    url = _url(url)
+                request = Request(url, callback=callback, priority=priority)
                 request.referrer = referrer
                 request.depth = depth
                 requests.append(request)
@@ -160,7 +164,8 @@ def _url(value: object) -> str:
 
 
 def _list(name: str, value: object) -> list[Any]:
-    _check(name, value, list)
+    if type(value) is not list:
+        _check(name, value, list)
     return value  # type: ignore[return-value]
 
 
