@@ -66,7 +66,11 @@ static bool is_plain(
     case 14:
         return !same_word(name, size, "content-length") || read_length(value, value_size, &answer->length);
     case 16:
-        answer->coded |= same_word(name, size, "content-encoding");
+        if (!same_word(name, size, "content-encoding"))
+            return true;
+        if (answer->coded)
+            return false; /* several codings */
+        answer->coded = true;
         return true;
     case 17:
         return !same_word(name, size, "transfer-encoding");

@@ -34,6 +34,7 @@ def test_a_head_that_is_not_whole_is_left() -> None:
     "head",
     [
         b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Encoding: gzip\r\nContent-Encoding: br\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\n",
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 1\r\n\r\n",

@@ -176,6 +176,19 @@ def codings(headers: Headers) -> tuple[str, ...]:
     return tuple(name for name in names if name not in ("", "identity"))
 
 
+def whole_gzip(data: bytes, limit_bytes: int) -> bytes | None:
+    """The decoded body, where that is simple: all of it is here, as gzip and nothing around it.
+
+    None where it isn't, or where something is wrong with it: then a `Body` is to be fed, which says what.
+    """
+    try:
+        if header_bytes(data) is None:
+            return None
+    except ValueError:
+        return None
+    return _FASTEST.whole_gzip(data, limit_bytes)
+
+
 def wire_limit(limit_bytes: int) -> int:
     """How many coded bytes may stand for `limit_bytes`: what can't be compressed grows, but little."""
     return limit_bytes + limit_bytes // 8 + _PIECE_BYTES

@@ -78,6 +78,16 @@ class Inflater:
     def gzip(self, piece_bytes: int) -> Stream:
         return Stream(self.decompressor(_GZIP), self.error, piece_bytes)
 
+    def whole_gzip(self, data: bytes, limit_bytes: int) -> bytes | None:
+        """What one member and nothing else decodes to; None where it isn't that, or comes to more than the limit."""
+        stream = self.decompressor(_GZIP)
+        try:
+            decoded = stream.decompress(data, limit_bytes + 1)
+        except self.error:
+            return None
+        whole = stream.eof and not stream.unused_data and len(decoded) <= limit_bytes
+        return decoded if whole else None
+
     def zlib(self, piece_bytes: int) -> Stream:
         return Stream(self.decompressor(_ZLIB), self.error, piece_bytes)
 

@@ -27,13 +27,21 @@ from support.hostile_server import (
 )
 
 from airless.core.clock import Clock, ManualClock, SystemClock
-from airless.crawl.errors import ConnectError, FetchTimeout, ProtocolError, TlsError
+from airless.crawl.errors import (
+    ConnectError,
+    FetchError,
+    FetchTimeout,
+    ProtocolError,
+    TlsError,
+    TruncatedBody,
+)
 from airless.crawl.headers import Headers
 from airless.crawl.http import AddressGuard, FastFetcher, Fetching
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import origin, split
 from airless.crawl.http.fast.slots import Slots
 from airless.crawl.request import Request
+from airless.crawl.response import Response
 from airless.crawl.settings import Http
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -498,3 +506,60 @@ class TestAnswersInPieces:
             assert (await fetcher.fetch(Request(server.url("/")))).body == b"ok"
             assert server.connections == number
         await fetcher.aclose()
+
+
+class TestAFetchWithoutACoroutine:
+    @staticmethod
+    def begun(fetcher: FastFetcher, request: Request) -> asyncio.Future[Response | FetchError | None]:
+        ended: asyncio.Future[Response | FetchError | None] = asyncio.get_running_loop().create_future()
+        assert fetcher.begin(request, ended.set_result) is not None
+        assert not ended.done()
+        return ended
+
+    async def test_begins_where_a_connection_is_kept(
+        self, fetcher: FastFetcher, server: HostileServer
+    ) -> None:
+        server.routes["/"] = says(answer(gzip.compress(b"page"), headers={"Content-Encoding": "gzip"}))
+        request = Request(server.url("/"))
+        assert fetcher.begin(request, print) is None
+        await fetcher.fetch(request)
+        assert fetcher.begin(Request(server.url("/"), method="POST"), print) is None
+        assert fetcher.begin(Request(server.url("/"), headers={"X-A": "b"}), print) is None
+        for _ in range(3):
+            response = await self.begun(fetcher, request)
+            assert isinstance(response, Response)
+            assert (response.status, response.body, response.address) == (200, b"page", "127.0.0.1")
+        assert server.connections == 1
+
+    async def test_is_told_of_errors(self, fetcher: FastFetcher, server: HostileServer) -> None:
+        server.routes["/"] = says(answer(b"page"))
+        server.routes["/broken"] = says(answer(b"no gzip", headers={"Content-Encoding": "gzip"}))
+        await fetcher.fetch(Request(server.url("/")))
+        assert isinstance(await self.begun(fetcher, Request(server.url("/broken"))), TruncatedBody)
+        with pytest.raises(ProtocolError):
+            fetcher.begin(Request(server.url("/ä")), print)
+
+    async def test_says_that_the_server_had_hung_up(
+        self, fetcher: FastFetcher, server: HostileServer
+    ) -> None:
+        server.routes["/"] = in_turn(says(answer(b"page")), says_and_closes(b""), says(answer(b"page")))
+        request = Request(server.url("/"))
+        await fetcher.fetch(request)
+        assert await self.begun(fetcher, request) is None
+        assert (await fetcher.fetch(request)).body == b"page"
+
+    async def test_that_is_abandoned_is_told_nothing(self, server: HostileServer) -> None:
+        asked, handler = silent_once_asked()
+        server.routes["/"] = in_turn(says(answer(b"page")), handler)
+        fetcher = fast(per_host=1)
+        request = Request(server.url("/"))
+        await fetcher.fetch(request)
+        told: list[Any] = []
+        exchange = fetcher.begin(request, told.append)
+        assert exchange is not None
+        await asked.wait()
+        exchange.abandon()
+        server.routes["/"] = says(answer(b"other"))
+        assert (await fetcher.fetch(request)).body == b"other"
+        await fetcher.aclose()
+        assert told == []

@@ -7,7 +7,7 @@ import httptools
 from airless.crawl.compiled import speed
 from airless.crawl.errors import BodyTooLarge, ConnectError, FetchError, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
-from airless.crawl.http.bodies import Body, codings
+from airless.crawl.http.bodies import Body, codings, whole_gzip
 from airless.crawl.request import Request
 
 _LINE_BYTES = 8 * 1024
@@ -100,8 +100,11 @@ class Answer:
             self.in_head = False
             self._heads = 1
             piece = buffer[at:size]
-            if coded and not self._decodes(left):
-                return True
+            if coded:
+                if len(piece) == left <= self._limit_bytes and self._decoded_at_once(bytes(piece)):
+                    return True
+                if not self._decodes(left):
+                    return True
         if len(piece) > left:
             self.stray = True
             piece = piece[:left]
@@ -113,6 +116,19 @@ class Answer:
                 return True
         self._left = left - len(piece)
         self.complete = not self._left
+        return True
+
+    def _decoded_at_once(self, body: bytes) -> bool:
+        """Take a whole body that came with its head, where it is in gzip and nothing is wrong with it."""
+        if self.headers().get("content-encoding") != "gzip":
+            return False
+        decoded = whole_gzip(body, self._limit_bytes)
+        if decoded is None:
+            return False
+        self._pieces.append(decoded)
+        self.wire_bytes = len(body)
+        self._left = 0
+        self.complete = True
         return True
 
     def _decodes(self, length: int) -> bool:
