@@ -99,13 +99,13 @@ def scan(
 def fingerprint(key: str | bytes, /) -> int:
     """BLAKE2b-64 (RFC 7693) of a key, read as big-endian: `airless.crawl.urls.fingerprint` of a GET."""
 
-def plain_answer(buffer: memoryview | bytes, size: int, /) -> tuple[int, bytes, int, int, bool] | None:
+def plain_answer(buffer: memoryview | bytes, size: int, /) -> tuple[int, bytes, int, bytes, bool] | None:
     """The head of an HTTP/1.1 answer (RFC 9112), among the first `size` bytes of a buffer.
 
-    Its status, its fields as `airless.crawl.headers.Headers.from_wire` takes them, the length of its body and
-    its own, in bytes, and whether the body has a content coding. None where the head isn't whole, or the full
-    parser must be asked: the body is counted in another way than by Content-Length, the connection closes, or
-    anything is odd.
+    Its status, its fields as `airless.crawl.headers.Headers.from_wire` takes them, the length of its body in bytes,
+    what follows the head in the buffer, and whether the body has a content coding. None where the head isn't whole,
+    or the full parser must be asked: the body is counted in another way than by Content-Length, the connection
+    closes, or anything is odd.
     """
 
 def header_field(fields: bytes, name: str, /) -> bytes | None:

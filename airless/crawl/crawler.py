@@ -253,10 +253,7 @@ class Crawler:
             counts.retries += 1
             assert outcome.next is not None  # noqa: S101 - the visitor's promise
             shard.send_later(outcome.next, self._clock.now() + outcome.delay_s)
-        item_bytes = 0
-        for line in outcome.items:
-            shard.add_item(line)
-            item_bytes += len(line)
+        item_bytes = shard.add_items(outcome.items) if outcome.items else 0
         for found in outcome.found:
             if isinstance(found, Follow):
                 self._discovery.follow(shard, request, found)

@@ -184,10 +184,12 @@ class Response:
         page = self._page
         if page is not None and page.changeable:
             return None
-        if self._scanned is None:
+        scanned = self._scanned
+        if scanned is None:
             body, self._encoding = charset.for_scan(self.body, self.headers.get("content-type"))
-            self._scanned = scan(body, self.link_options, None if page is None else page.tree) or False
-        return self._scanned or None
+            found = scan(body, self.link_options, None if page is None else page.tree)
+            scanned = self._scanned = False if found is None else found
+        return None if scanned is False else scanned
 
     @property
     def _document(self) -> Page:

@@ -89,10 +89,11 @@ class HostQueue:
 
     def ready_at(self, now: float) -> float:
         """When the next request may start; infinite while something else has to happen first."""
-        under_way = self.pace.in_flight
+        pace = self.pace
+        under_way = pace.in_flight
         if under_way and (self.probing or self.pages + under_way >= self.cap):
             return math.inf
-        at = self.pace.ready_at(now)
+        at = pace.ready_at(now)
         return at if at > self.blocked_until else self.blocked_until
 
     def take_all(self) -> list[Entry]:
@@ -179,9 +180,7 @@ class Schedule:
             if not queue.size:
                 queue.queued = False
                 continue
-            # Nearly always the pace alone decides.
-            free = queue.blocked_until <= now and not queue.probing and queue.cap == math.inf
-            at = queue.pace.ready_at(now) if free else queue.ready_at(now)
+            at = queue.ready_at(now)
             if at <= now:
                 entry = queue.pop(deepest)
                 if entry is None:

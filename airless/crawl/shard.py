@@ -179,10 +179,12 @@ class Shard:
         self.dirty = True
         return len(packed) // 8
 
-    def add_item(self, line: bytes) -> None:
-        self._items.append(line)
-        self.counts.items += 1
+    def add_items(self, lines: list[bytes]) -> int:
+        """Keep encoded items for the next commit; how many bytes they have."""
+        self._items += lines
+        self.counts.items += len(lines)
         self.dirty = True
+        return sum(map(len, lines))
 
     def send(self, request: Request) -> None:
         """Publish an admitted request of this shard."""

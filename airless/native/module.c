@@ -46,12 +46,16 @@ static PyObject *read_plain_answer(PyObject *module, PyObject *args)
     if (PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     PlainAnswer answer;
-    bool fine = size >= 0 && size <= view.len && plain_answer(view.buf, (size_t)size, &answer);
+    PyObject *found = NULL;
+    if (size < 0 || size > view.len || !plain_answer(view.buf, (size_t)size, &answer))
+        found = Py_NewRef(Py_None);
+    else
+        found = Py_BuildValue("(ly#Ly#O)", answer.status, (const char *)answer.fields,
+                              (Py_ssize_t)answer.fields_size, answer.length,
+                              (const char *)view.buf + answer.head_size, size - (Py_ssize_t)answer.head_size,
+                              answer.coded ? Py_True : Py_False);
     PyBuffer_Release(&view);
-    if (!fine)
-        Py_RETURN_NONE;
-    return Py_BuildValue("(ly#LnO)", answer.status, (const char *)answer.fields, (Py_ssize_t)answer.fields_size,
-                         answer.length, (Py_ssize_t)answer.head_size, answer.coded ? Py_True : Py_False);
+    return found;
 }
 
 /* The value of a field whose name, in lower case, stands after an even number of line feeds. */
@@ -91,7 +95,8 @@ static PyMethodDef functions[] = {
      "header_field(fields, name, /)\n--\n\nThe first value of a field of an answer, or None."},
     {"plain_answer", read_plain_answer, METH_VARARGS,
      "plain_answer(buffer, size, /)\n--\n\n"
-     "Status, fields, length of the body and of the head of an answer that is plain, and whether it is coded."},
+     "Status, fields and length of the body of an answer that is plain, what of the body is there, and whether it is "
+     "coded."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -108,7 +113,7 @@ static int execute(PyObject *module)
         || !add_type(module, &spellings_spec, &state->spellings_type)
         || !add_type(module, &seen_spec, &state->seen_type))
         return -1;
-    if (PyModule_AddIntConstant(module, "api", 4) < 0)
+    if (PyModule_AddIntConstant(module, "api", 5) < 0)
         return -1;
     PyObject *entities = PyImport_ImportModule("html.entities");
     if (entities == NULL)

@@ -96,7 +96,7 @@ class Committed:
         for request in requests(range(COMMIT_PAGES)):
             self._shard.see(self._dice.getrandbits(64))
             self._shard.send(request)
-            self._shard.add_item(self._line)
+            self._shard.add_items([self._line])
 
     async def commit(self) -> None:
         await self._shard.merge(self._engine)

@@ -102,11 +102,11 @@ async def test_items_are_written_with_the_state_under_a_name_that_a_replay_gives
     engine = MemoryEngine()
     first, second = await _load(engine), await _load(engine)
     for shard in (first, second):
-        shard.add_item(b'{"a":1}\n')
-        shard.add_item(b'{"a":2}\n')
+        shard.add_items([b'{"a":1}\n'])
+        shard.add_items([b'{"a":2}\n'])
     lost, applied = first.write(), await _apply(engine, second)
     assert lost.put == applied.put == {"items/job/00003/000000000001": b'{"a":1}\n{"a":2}\n'}
-    second.add_item(b'{"a":3}\n')
+    second.add_items([b'{"a":3}\n'])
     assert (await _apply(engine, second)).put == {"items/job/00003/000000000002": b'{"a":3}\n'}
     assert second.counts.items == 3
 
@@ -331,7 +331,7 @@ async def test_nothing_is_dirty_after_a_write_and_everything_makes_it_so() -> No
     assert not shard.dirty
     changes: list[Any] = [
         lambda: shard.see(1),
-        lambda: shard.add_item(b"{}\n"),
+        lambda: shard.add_items([b"{}\n"]),
         lambda: shard.send(Request("https://example.com/")),
         lambda: shard.send_later(Request("https://example.com/"), 1.0),
         lambda: shard.send_foreign(1, Request("https://example.com/")),

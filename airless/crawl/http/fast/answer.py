@@ -87,7 +87,7 @@ class Answer:
         """Take the first `size` bytes of a buffer, where this is a plain answer; else they are the parser's."""
         left = self._left
         if left >= 0:
-            piece = buffer[:size]
+            piece = bytes(buffer[:size])
         elif left == _PARSED or speed is None or self._to_head:
             return False
         else:
@@ -95,13 +95,12 @@ class Answer:
             found = speed.plain_answer(buffer, size)
             if found is None or (found[2] > self._limit_bytes and not found[4]):
                 return False
-            self.status, self._head, left, at, coded = found
+            self.status, self._head, left, piece, coded = found
             self.begun = self.delimited = self.framed = self.keeps_alive = True
             self.in_head = False
             self._heads = 1
-            piece = buffer[at:size]
             if coded:
-                if len(piece) == left <= self._limit_bytes and self._decoded_at_once(bytes(piece)):
+                if len(piece) == left <= self._limit_bytes and self._decoded_at_once(piece):
                     return True
                 if not self._decodes(left):
                     return True
@@ -111,8 +110,8 @@ class Answer:
         if piece:
             self.wire_bytes += len(piece)
             if self._body is None:
-                self._pieces.append(bytes(piece))
-            elif not self._decoded(bytes(piece)):
+                self._pieces.append(piece)
+            elif not self._decoded(piece):
                 return True
         self._left = left - len(piece)
         self.complete = not self._left
