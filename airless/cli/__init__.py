@@ -99,8 +99,9 @@ def cli() -> None:
       airless run greet.py:Greet --topic greet --until-idle
       airless COMMAND --help
     """
-    # The command's module has been imported, and nothing of it is ever garbage.
+    # The command's module has been imported: what it left behind goes, the rest is never garbage.
     if not gc.isenabled():
+        gc.collect()
         gc.freeze()
         gc.enable()
 

@@ -76,7 +76,7 @@ def connect(options: SqliteOptions) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, options: SqliteOptions) -> None:
     connection.execute("PRAGMA mmap_size = 0")
     connection.execute("PRAGMA temp_store = memory")
-    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA cache_size = -8000")
     connection.execute(f"PRAGMA synchronous = {options.synchronous}")
     with transaction(connection, write=False):
         empty = _is_empty(connection, options.path)
