@@ -40,7 +40,7 @@ def run_callback(
     # The common case: nothing to wait for, and no generator around the callback's.
     try:
         for each in made:
-            if type(each) is dict or isinstance(each, (Request, Follow)) or _is_result(each):
+            if type(each) is dict or _is_result(each):
                 take(each)
             elif each is not None:
                 raise _no_result(each, _where(spider, name))

@@ -56,9 +56,8 @@ class Discovery:
         self._owned = owned
         self._entered = entered
         # With a limit on depth a link that is known may be nearer now; dropped parameters are known to us alone.
-        exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
-        self._exact = exact
-        self._spellings = None if exact else spellings()
+        self._exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
+        self._spellings = spellings()
         self._offered: Offered | None = None
         self._recent: set[str] = set()
         self._older: set[str] = set()
@@ -68,7 +67,7 @@ class Discovery:
         depth = _depth_below(parent)
         urls: Iterable[str]
         if isinstance(follow, PageFollow) and not (self._exact or follow.read):
-            met = self._spellings if not follow.of_tree and self._spellings is not None else self._of_trees()
+            met = self._of_trees() if follow.of_tree or self._spellings is None else self._spellings
             fresh, urls, refused = follow.new_urls(
                 met,
                 self._sites,
@@ -118,11 +117,7 @@ class Discovery:
         request = follow.request(url)
         request.depth = depth
         request.referrer = parent.url
-        index = self._layout.shard_at(site.hash, mark)
-        if index == shard.index:
-            self._admit(shard, request, mark)
-        else:
-            self._hand_over(shard, index, request, mark)
+        self._hand_over(shard, self._layout.shard_at(site.hash, mark), request, mark)
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
         """Offer one request that a callback yielded for the page of `parent`."""

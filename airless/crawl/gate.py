@@ -42,17 +42,16 @@ class Gate:
 
     def passes(self, queue: HostQueue, url: str) -> bool:
         """Whether it is known at once that the URL may be fetched; else `check` says what becomes of it."""
-        if queue.probing or queue.pages >= queue.cap:
+        if queue.spent or queue.probing:
             return False
         if self._robots is None:
             return True
-        path = url.index("/", 8)
-        robots = self._robots.known(url[:path] if "@" not in url else origin(url))
+        robots = self._robots.known(origin(url))
         return (
             robots is not None
             and not robots.unreachable
             and (robots.rules.crawl_delay_s or 0.0) <= queue.crawl_delay_s
-            and robots.rules.allows(url[path:])
+            and robots.rules.allows(target_of(url))
         )
 
     async def check(self, queue: HostQueue, url: str) -> Outcome | None:

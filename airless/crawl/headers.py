@@ -41,16 +41,10 @@ class Headers(Mapping[str, str]):
         return self._known
 
     def __getitem__(self, name: str) -> str:
-        name = name.lower()
-        if self._wire is not None:
-            raw = _first(self._wire, name)
-            if raw is None:
-                raise KeyError(name)
-            return _text(raw).strip(" \t")
-        for field, value in self._known:
-            if field == name:
-                return value
-        raise KeyError(name)
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
 
     @overload
     def get(self, name: str, /) -> str | None: ...
@@ -60,10 +54,11 @@ class Headers(Mapping[str, str]):
     def get(self, name: str, /, default: _T) -> str | _T: ...
     def get(self, name: str, /, default: object = None) -> object:
         """`headers[name]`, or the default where there is no such field."""
+        name = name.lower()
         wire = self._wire
         if wire is None:
-            return super().get(name, default)
-        raw = _first(wire, name.lower())
+            return next((value for field, value in self._known if field == name), default)
+        raw = _first(wire, name)
         return default if raw is None else _text(raw).strip(" \t")
 
     def get_all(self, name: str) -> list[str]:

@@ -35,7 +35,7 @@ class HostPace:
     """One host's pace. Ask `ready_at`, then tell `started` and, for each start, `finished`.
 
     `in_flight` is how many requests were started and have not finished, `limit` how many may be at once as
-    things stand. `unreachable` says that so many connections failed in a row that trying again is pointless.
+    things stand.
 
     The limit of requests at once grows by one a round of successes up to `per_host` and halves on overload
     (429, 503, time-outs, connection faults, server errors in a row), which also makes the host wait; it falls
@@ -44,7 +44,6 @@ class HostPace:
     """
 
     __slots__ = (
-        "_adaptive",
         "_backoffs",
         "_ceiling",
         "_crawl_delay_s",
@@ -63,13 +62,11 @@ class HostPace:
         "_slow_s",
         "in_flight",
         "limit",
-        "unreachable",
     )
 
     def __init__(self, settings: Pace, rng: random.Random) -> None:
         self._settings = settings
         self._rng = rng
-        self._adaptive = settings.adaptive
         self._shards = 1
         self._ceiling = max(1, settings.per_host)
         self._crawl_delay_s = 0.0
@@ -81,11 +78,15 @@ class HostPace:
         self._backoffs = 0
         self._errors = 0
         self._faults = 0
-        self.unreachable = False
         self._overloaded_at = -math.inf
         self._eased_at = -math.inf
         self._fast_s: float | None = None
         self._slow_s = 0.0
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether so many connections failed in a row that trying again is pointless."""
+        return self._faults >= UNREACHABLE_FAULTS
 
     def share(self, shards: int) -> None:
         """Take one part of the host's rate, where its requests are spread over `shards` shards."""
@@ -136,13 +137,12 @@ class HostPace:
             self._succeeded(now, latency_s, early)
         elif isinstance(error, ConnectError | FetchTimeout):
             self._faults += 1
-            self.unreachable = self._faults >= UNREACHABLE_FAULTS
             self._overloaded(now, early)
         elif status in (429, 503):
-            self._answered()
+            self._faults = 0
             self._overloaded(now, early)
         elif isinstance(error, TruncatedBody) or (status is not None and status >= 500):
-            self._answered()
+            self._faults = 0
             self._errors += 1
             if self._errors >= REPEATED_ERRORS:
                 self._overloaded(now, early)
@@ -175,7 +175,6 @@ class HostPace:
         self._backoffs = int(state.get("backoffs", 0))
         self._errors = int(state.get("errors", 0))
         self._faults = int(state.get("faults", 0))
-        self.unreachable = self._faults >= UNREACHABLE_FAULTS
 
     def _set_limit(self, limit: float) -> None:
         self._limit = limit
@@ -192,21 +191,16 @@ class HostPace:
         self._overloaded_at = now
         self._hold_until = max(self._hold_until, now + backoff_s(self._backoffs, HOST_BACKOFF, self._rng))
         self._backoffs += 1
-        if self._adaptive:
+        if self._settings.adaptive:
             self._set_limit(max(1.0, self._limit / 2))
 
-    def _answered(self) -> None:
-        self._faults = 0
-        self.unreachable = False
-
     def _succeeded(self, now: float, latency_s: float, early: bool) -> None:
-        if self._faults:
-            self._answered()
+        self._faults = 0
         if early:
             return
         self._errors = 0
         self._backoffs = 0
-        if not self._adaptive:
+        if not self._settings.adaptive:
             return
         if self._fast_s is None:
             self._fast_s = self._slow_s = latency_s

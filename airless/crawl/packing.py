@@ -54,15 +54,11 @@ def unpack(data: Mapping[str, Any]) -> list[Request]:
     try:
         for group in _list("links", data.get("links", [])):
             referrer, depth, callback, priority, urls = _list("links", group)
-            if referrer is not None and type(referrer) is not str:
-                _check("referrer", referrer, str, None)
+            _check("referrer", referrer, str, None)
             _check_number("depth", depth, least=0)
-            if priority != 0 or type(priority) is not int:
-                _check_number("priority", priority)
+            _check_number("priority", priority)
             for url in _list("links", urls):
-                if type(url) is not str or not url.startswith(_HTTP):
-                    url = _url(url)
-                request = Request(url, callback=callback, priority=priority)
+                request = Request(_url(url), callback=callback, priority=priority)
                 request.referrer = referrer
                 request.depth = depth
                 requests.append(request)
@@ -164,14 +160,15 @@ def _url(value: object) -> str:
 
 
 def _list(name: str, value: object) -> list[Any]:
-    if type(value) is not list:
-        _check(name, value, list)
+    _check(name, value, list)
     return value  # type: ignore[return-value]
 
 
 def _check(name: str, value: object, *kinds: type | None) -> None:
     """Raises TypeError unless the value is of one of the kinds, of which None is one."""
-    if not any(value is None if kind is None else isinstance(value, kind) for kind in kinds):
+    if (None if value is None else type(value)) in kinds:
+        return
+    if not any(isinstance(value, kind) for kind in kinds if kind is not None):
         raise TypeError(f"{name!r} can't be {value!r}")
 
 

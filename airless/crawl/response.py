@@ -184,12 +184,10 @@ class Response:
         page = self._page
         if page is not None and page.changeable:
             return None
-        scanned = self._scanned
-        if scanned is None:
+        if self._scanned is None:
             body, self._encoding = charset.for_scan(self.body, self.headers.get("content-type"))
-            found = scan(body, self.link_options, None if page is None else page.tree)
-            scanned = self._scanned = False if found is None else found
-        return None if scanned is False else scanned
+            self._scanned = scan(body, self.link_options, None if page is None else page.tree) or False
+        return self._scanned or None
 
     @property
     def _document(self) -> Page:
@@ -295,21 +293,21 @@ class Response:
         `urls` are taken as `follow` takes one, but what leads to no http(s) URL is left out; `css` and
         `options` choose among the page's links as `links` does.
         """
-        if urls is None and css is None and not options:
-            if not self.is_html:
-                return Follow((), callback=callback, meta=meta, priority=priority, headers=headers)
-            if not self.link_options.obey_nofollow:
-                scanned = self._scan() or TreeScan(self._document.tree, self.link_options)
-                base = self._relative_to(scanned.base)
-                return PageFollow(scanned, base, callback, meta, priority, headers)
+        all_of_them = urls is None and css is None and not options
+        if all_of_them and self.is_html and not self.link_options.obey_nofollow:
+            scanned = self._scan() or TreeScan(self._document.tree, self.link_options)
+            base = self._relative_to(scanned.base)
+            return PageFollow(scanned, base, callback, meta, priority, headers)
         found: Iterable[str]
         if urls is not None:
             if css is not None or options:
                 raise ValueError("follow_all takes either urls or what chooses links, not both")
             joined = (self.urljoin(_reference(link)) for link in urls)
             found = dict.fromkeys(url for url in joined if url is not None)
-        elif css is not None or options:
+        elif not all_of_them:
             found = (link.url for link in self.links(css, **options))
+        elif not self.is_html:
+            found = ()
         else:
             found = links.page_urls(self._document.tree, self.url, self.link_options, headers=self.headers)
         return Follow(found, callback=callback, meta=meta, priority=priority, headers=headers)

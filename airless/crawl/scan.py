@@ -14,7 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from airless.crawl.charset import valid_utf8
 from airless.crawl.compiled import speed
 from airless.crawl.offered import Offered
-from airless.crawl.request import Follow, callback_name
+from airless.crawl.request import Follow
 from airless.crawl.seen import SeenSet
 from airless.crawl.settings import Links
 from airless.crawl.sites import Site, Sites
@@ -72,10 +72,7 @@ class PageFollow(Follow):
         priority: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.callback = None if callback is None else callback_name(callback)
-        self.meta = dict(meta) if meta else None
-        self.priority = priority
-        self.headers = dict(headers) if headers else None
+        super().__init__((), callback=callback, meta=meta, priority=priority, headers=headers)
         self._page = page
         self._base = base
         self._urls: list[str] | None = None

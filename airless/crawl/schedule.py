@@ -144,7 +144,7 @@ class Schedule:
         return queue
 
     def add(self, host: str, entry: Entry) -> None:
-        queue = self._hosts.get(host) or self.host(host)
+        queue = self.host(host)
         queue.push(entry)
         self.size += 1
         if not queue.queued:

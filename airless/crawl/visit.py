@@ -98,7 +98,7 @@ class Visitor:
 
     def prepare(self, request: Request) -> None:
         """What a request gets before it is fetched."""
-        if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
+        if request.callback in SITEMAP_CALLBACKS:
             request.max_bytes = MAX_BYTES
 
     def read(self, request: Request, response: Response, *, last_try: bool) -> tuple[Outcome, Rest | None]:
@@ -110,7 +110,7 @@ class Visitor:
             response.link_options = self._settings.links
             response.fetched_at = self._clock.now()
             try:
-                if request.callback is not None and request.callback in SITEMAP_CALLBACKS:
+                if request.callback in SITEMAP_CALLBACKS:
                     outcome.found.extend(run_sitemap_callback(response))
                 else:
                     rest = run_callback(self._spider, response, outcome.take)

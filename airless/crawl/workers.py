@@ -45,7 +45,6 @@ class Workers:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained = asyncio.Event()
-        self._stopped = False
         self.stopping = asyncio.Event()
         self.on_idle: Callable[[], None] = lambda: None
         self.under_way = 0
@@ -75,9 +74,9 @@ class Workers:
         """One worker: takes turns until the end, or until it is one too many."""
         loop = asyncio.get_running_loop()
         while self._number <= self.limit:
-            taken = self._take()
+            taken = self.following()
             if taken is None:
-                if self._stopped:
+                if self.stopping.is_set():
                     return
                 waiting: asyncio.Future[Turn | None] = loop.create_future()
                 self._idle.append(waiting)
@@ -87,20 +86,18 @@ class Workers:
                 taken = await waiting
                 if taken is None:
                     return
-            elif self._idle and self._schedule.has_ready:
-                # More became free than this worker can take.
-                self.pump()
             await turn(*taken)
         self._number -= 1
         # What its turn made possible is left to those who wait.
         self.pump()
 
     def following(self) -> Turn | None:
-        """The next turn of a worker that has ended one; None where it has to wait, or is one too many."""
+        """The next turn of a worker; None where it has to wait, or is one too many."""
         if self._number > self.limit:
             return None
         taken = self._take()
         if self._idle and taken is not None and self._schedule.has_ready:
+            # More became free than this worker can take.
             self.pump()
         return taken
 
@@ -109,7 +106,7 @@ class Workers:
         if not counts:
             self._budget.give_back()
         self.under_way -= 1
-        if not self.under_way and self._stopped:
+        if not self.under_way and self.stopping.is_set():
             self._drained.set()
 
     def pump(self) -> None:
@@ -119,7 +116,7 @@ class Workers:
             if taken is None:
                 break
             self._idle.pop().set_result(taken)
-        if self._stopped:
+        if self.stopping.is_set():
             while self._one_waits():
                 self._idle.pop().set_result(None)
             if not self.under_way:
@@ -129,7 +126,6 @@ class Workers:
 
     def stop(self) -> None:
         """Start nothing more."""
-        self._stopped = True
         self.stopping.set()
         self.pump()
 
@@ -141,7 +137,6 @@ class Workers:
 
     def close(self) -> None:
         """Who waited is gone: neither a timer nor a late `stop` hands out work any more."""
-        self._stopped = True
         self.stopping.set()
         self._idle.clear()
         if self._timer is not None:
@@ -165,7 +160,7 @@ class Workers:
         self.pump()
 
     def _take(self) -> Turn | None:
-        if self._stopped or self._budget.spent:
+        if self.stopping.is_set() or self._budget.spent:
             return None
         now = self._clock.now()
         if now >= self._deadline_s:

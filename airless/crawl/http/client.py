@@ -20,7 +20,7 @@ from airless.crawl.http.bodies import ACCEPT_ENCODING, Body, codings
 from airless.crawl.http.dialling import Dial, DialRequest, GuardedConnector
 from airless.crawl.http.faults import unanswered, unfinished
 from airless.crawl.http.fetching import Fetching
-from airless.crawl.request import Request
+from airless.crawl.request import IDEMPOTENT, Request
 from airless.crawl.response import Response
 
 _READ_BYTES = 64 * 1024
@@ -28,8 +28,6 @@ _LINE_BYTES = 8 * 1024
 _FIELD_BYTES = 32 * 1024
 _FIELDS = 256
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-# RFC 9110 §9.2.2: what may be sent again without knowing whether it arrived.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
 
 
@@ -69,9 +67,7 @@ class AiohttpFetcher:
             raise FetchTimeout(f"{what}: not done in {self._fetching.http.timeout_s:g} s") from error
         response.elapsed_s = self._fetching.clock.monotonic() - started_s
         if self._fetching.cookies is not None:
-            set_cookie = response.headers.get_all("set-cookie")
-            if set_cookie:
-                self._fetching.cookies.store(request.url, set_cookie, self._fetching.clock.now())
+            self._fetching.cookies.take(request.url, response.headers, self._fetching.clock.now())
         return response
 
     async def aclose(self) -> None:
@@ -129,7 +125,7 @@ class AiohttpFetcher:
                 )
             except (ConnectError, ProtocolError):
                 # Each round takes a stale connection out of the pool; the one that is new decides.
-                if exchange.stale and request.method in _IDEMPOTENT:
+                if exchange.stale and request.method in IDEMPOTENT:
                     continue
                 raise
             except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from publicsuffixlist import PublicSuffixList
 
 from airless.core.errors import ConfigError
+from airless.crawl.headers import Headers
 from airless.crawl.http.addresses import literal
 
 # RFC 6265 §6.1 asks for at least these.
@@ -96,17 +97,17 @@ class CookieJar:
     """The cookies of one crawl.
 
     At most 4,096 bytes a cookie, 50 cookies a domain and 3,000 in all; expired ones go first, then those used
-    least lately. Times are epoch seconds. `count` is how many there are.
+    least lately. Times are epoch seconds.
     """
 
     def __init__(self) -> None:
         self._domains: dict[str, dict[tuple[str, str], Cookie]] = {}
-        self.count = 0
+        self._count = 0
         self._ticks = 0
         self._suffixes: PublicSuffixList | None = None
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     def store(self, url: str, set_cookie_values: Iterable[str], now: float) -> None:
         """Take the Set-Cookie fields of an answer to `url`, and ignore those not to be kept (§5.3)."""
@@ -125,9 +126,15 @@ class CookieJar:
                 self._put(cookie)
                 self._evict(cookie.domain, now)
 
+    def take(self, url: str, headers: Headers, now: float) -> None:
+        """`store` what an answer's header fields set."""
+        set_cookie = headers.get_all("set-cookie")
+        if set_cookie:
+            self.store(url, set_cookie, now)
+
     def header(self, url: str, now: float) -> str | None:
         """The Cookie field for a request to `url`, in the order of §5.4; None for none."""
-        if not self.count:
+        if not self._count:
             return None
         host, path, secure = _parts(url)
         sent: list[Cookie] = []
@@ -236,14 +243,14 @@ class CookieJar:
 
     def _put(self, cookie: Cookie) -> None:
         kept = self._domains.setdefault(cookie.domain, {})
-        self.count += (cookie.path, cookie.name) not in kept
+        self._count += (cookie.path, cookie.name) not in kept
         kept[cookie.path, cookie.name] = cookie
 
     def _remove(self, cookie: Cookie) -> None:
         kept = self._domains.get(cookie.domain)
         if kept is None or kept.pop((cookie.path, cookie.name), None) is None:
             return
-        self.count -= 1
+        self._count -= 1
         if not kept:
             del self._domains[cookie.domain]
 
@@ -251,7 +258,7 @@ class CookieJar:
         """Back under the limits, in the order of §5.3: expired, then of a crowded domain, then any."""
         if len(self._domains[domain]) > COOKIES_PER_DOMAIN:
             self._drop(list(self._domains[domain].values()), COOKIES_PER_DOMAIN, now)
-        if self.count > COOKIES:
+        if self._count > COOKIES:
             self._drop([c for kept in self._domains.values() for c in kept.values()], COOKIES, now)
 
     def _drop(self, cookies: list[Cookie], keep: int, now: float) -> None:

@@ -112,9 +112,7 @@ class FastFetcher:
             elapsed_s=self._clock.monotonic() - started_s,
         )
         if self._cookies is not None:
-            set_cookie = headers.get_all("set-cookie")
-            if set_cookie:
-                self._cookies.store(request.url, set_cookie, self._clock.now())
+            self._cookies.take(request.url, headers, self._clock.now())
         return response
 
     async def aclose(self) -> None:
@@ -135,8 +133,7 @@ class FastFetcher:
         site, key, rest = self._origins.get(prefix) or self._read(prefix, request)
         if not (target.isascii() and target.isprintable() and " " not in target):
             raise ProtocolError(f"{_what(request)}: not a URL in the URL standard's serialisation")
-        jar = self._cookies
-        cookie = None if jar is None or not jar.count else jar.header(url, self._clock.now())
+        cookie = None if not self._cookies else self._cookies.header(url, self._clock.now())
         if request.method == "GET" and cookie is None and request.headers is None and request.body is None:
             return site, key, b"GET %b%b" % (target.encode(), rest)
         return site, key, self._heads.special(request, site, target, cookie, _what(request))

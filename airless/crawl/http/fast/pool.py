@@ -102,13 +102,8 @@ class Pool:
         """Keep a connection if its answer is over and it can have another, and hang up if not."""
         site = self._sites[connection.key]
         site.users -= 1
-        for_site, for_all = site.slots, self._slots
-        if for_site.waiting or for_all.waiting:
-            for_site.give()
-            for_all.give()
-        else:
-            for_site.free += 1
-            for_all.free += 1
+        site.slots.give()
+        self._slots.give()
         if connection.ready and self._closed is None:
             connection.idle = True
             site.idle.append(connection)

@@ -67,8 +67,8 @@ class Http2Fetcher:
             raise FetchTimeout(f"{what}: not done in {timeout_s:g} s") from error
         response.elapsed_s = clock.monotonic() - started_s
         cookies = self._fetching.cookies
-        if cookies is not None and (set_cookie := response.headers.get_all("set-cookie")):
-            cookies.store(request.url, set_cookie, clock.now())
+        if cookies is not None:
+            cookies.take(request.url, response.headers, clock.now())
         return response
 
     async def aclose(self) -> None:
