@@ -1,5 +1,7 @@
-from collections.abc import Mapping
-from typing import SupportsIndex, TypeVar, final
+from collections.abc import Callable, Mapping
+from typing import Any, SupportsIndex, TypeVar, final
+
+from airless.crawl.errors import FetchError
 
 _Site = TypeVar("_Site")
 
@@ -64,6 +66,48 @@ class Spellings:
     def nbytes(self) -> int:
         """Bytes of its tables."""
 
+class Line:
+    """One HTTP/1.1 connection of a client, as asyncio.BufferedProtocol has it (RFC 9112).
+
+    Reads go to `buffer`; what is sent goes to the socket of that `descriptor`, unless it is negative, or to `write`.
+    An answer whose body is counted by a Content-Length, to a request without a body, is taken
+    here if nothing about it is odd. Of what is anything else `parse` is told, of bytes that nobody waits for `abort`:
+    these are methods of the class that extends this one.
+    """
+
+    told: Callable[[Any, FetchError | None], None] | None
+    """Who waits for the answer: called with the line and None when a plain one is complete."""
+    ready: bool
+    """Whether a request can be sent: not while one is under way, nor after bytes that belong to no answer."""
+    reused: bool
+    """Whether a plain answer was taken; whoever parses says it too."""
+    @property
+    def plain(self) -> bool:
+        """Whether the answer to the last request is taken here."""
+    def __init__(self, buffer: memoryview, descriptor: int) -> None: ...
+    def expect(
+        self, told: Callable[[Any, FetchError | None], None], limit_bytes: int, plain: bool, /
+    ) -> None:
+        """A request goes out. An answer longer than the limit, or to a request that isn't `plain`, is `parse`'s."""
+    def take(self) -> tuple[int, bytes, bytes, bool] | None:
+        """Status, fields and body of the plain answer that is complete, and whether the body has a content coding.
+
+        The fields are as `airless.crawl.headers.Headers.from_wire` takes them. Once; then None.
+        """
+    def send(self, data: bytes, /) -> None:
+        """Send a request, unless nobody waits for its answer any more."""
+    def get_buffer(self, sizehint: int, /) -> memoryview: ...
+    def buffer_updated(self, nbytes: int, /) -> None: ...
+    def readable(self) -> None:
+        """Read from the socket once, without waiting, in place of the transport. Not on Windows.
+
+        `hung_up` is told of its end, with 0 or the errno.
+        """
+    def parse(self, nbytes: int, /) -> None: ...
+    def hung_up(self, code: int, /) -> None: ...
+    def write(self, data: bytes, /) -> None: ...
+    def abort(self) -> None: ...
+
 @final
 class Seen:
     """A set of integers below 2**64, at most 15 bytes each once there are many.
@@ -99,17 +143,14 @@ def scan(
 def fingerprint(key: str | bytes, /) -> int:
     """BLAKE2b-64 (RFC 7693) of a key, read as big-endian: `airless.crawl.urls.fingerprint` of a GET."""
 
-def plain_answer(buffer: memoryview | bytes, size: int, /) -> tuple[int, bytes, int, bytes, bool] | None:
-    """The head of an HTTP/1.1 answer (RFC 9112), among the first `size` bytes of a buffer.
+def request_head(url: str, cut: int, rest: bytes, /) -> bytes | None:
+    """The head of a GET (RFC 9112 §3) for what follows the first `cut` characters of a URL; `rest` follows the target.
 
-    Its status, its fields as `airless.crawl.headers.Headers.from_wire` takes them, the length of its body in bytes,
-    what follows the head in the buffer, and whether the body has a content coding. None where the head isn't whole,
-    or the full parser must be asked: the body is counted in another way than by Content-Length, the connection
-    closes, or anything is odd.
+    None where that isn't printable ASCII, or has a fragment: then it can't be sent as it is.
     """
 
 def header_field(fields: bytes, name: str, /) -> bytes | None:
-    """The first value of a field, among fields as `plain_answer` gives them; `name` is in lower case."""
+    """The first value of a field, among fields as `Line.take` gives them; `name` is in lower case."""
 
 api: int
 """Goes up with each change to what is offered here: another one's build is not used."""

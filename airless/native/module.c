@@ -35,27 +35,48 @@ static PyObject *fingerprint(PyObject *module, PyObject *key)
     return PyLong_FromUnsignedLongLong(blake2b_64((const uint8_t *)text, (size_t)size));
 }
 
-static PyObject *read_plain_answer(PyObject *module, PyObject *args)
+/* NULL without an exception where the URL isn't of printable ASCII, or has a fragment. */
+static PyObject *head_of(const uint8_t *target, size_t size, const char *rest, Py_ssize_t rest_size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (target[i] <= ' ' || target[i] > '~' || target[i] == '#')
+            return NULL;
+    PyObject *head = PyBytes_FromStringAndSize(NULL, 4 + (Py_ssize_t)size + rest_size);
+    if (head == NULL)
+        return NULL;
+    char *out = PyBytes_AsString(head);
+    memcpy(out, "GET ", 4);
+    memcpy(out + 4, target, size);
+    memcpy(out + 4 + size, rest, (size_t)rest_size);
+    return head;
+}
+
+static PyObject *request_head(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     (void)module;
-    PyObject *buffer;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "On:plain_answer", &buffer, &size))
+    Py_ssize_t size, cut, rest_size;
+    char *rest;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "request_head() takes 3 arguments");
         return NULL;
-    Py_buffer view;
-    if (PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE) < 0)
+    }
+    const char *url = PyUnicode_AsUTF8AndSize(args[0], &size);
+    if (url == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            return NULL;
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    if ((cut = PyLong_AsSsize_t(args[1])) == -1 && PyErr_Occurred())
         return NULL;
-    PlainAnswer answer;
-    PyObject *found = NULL;
-    if (size < 0 || size > view.len || !plain_answer(view.buf, (size_t)size, &answer))
-        found = Py_NewRef(Py_None);
-    else
-        found = Py_BuildValue("(ly#Ly#O)", answer.status, (const char *)answer.fields,
-                              (Py_ssize_t)answer.fields_size, answer.length,
-                              (const char *)view.buf + answer.head_size, size - (Py_ssize_t)answer.head_size,
-                              answer.coded ? Py_True : Py_False);
-    PyBuffer_Release(&view);
-    return found;
+    if (PyBytes_AsStringAndSize(args[2], &rest, &rest_size) < 0)
+        return NULL;
+    if (cut < 0 || cut >= size)
+        Py_RETURN_NONE;
+    PyObject *head = head_of((const uint8_t *)url + cut, (size_t)(size - cut), rest, rest_size);
+    if (head == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return head;
 }
 
 /* The value of a field whose name, in lower case, stands after an even number of line feeds. */
@@ -93,10 +114,8 @@ static PyMethodDef functions[] = {
     {"fingerprint", fingerprint, METH_O, "fingerprint(key, /)\n--\n\nBLAKE2b-64 of a key, as of a GET."},
     {"header_field", header_field, METH_VARARGS,
      "header_field(fields, name, /)\n--\n\nThe first value of a field of an answer, or None."},
-    {"plain_answer", read_plain_answer, METH_VARARGS,
-     "plain_answer(buffer, size, /)\n--\n\n"
-     "Status, fields and length of the body of an answer that is plain, what of the body is there, and whether it is "
-     "coded."},
+    {"request_head", (PyCFunction)(void (*)(void))request_head, METH_FASTCALL,
+     "request_head(url, cut, rest, /)\n--\n\nA GET of what follows the cut, or None where that can't be sent as it is."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -111,9 +130,10 @@ static int execute(PyObject *module)
     ModuleState *state = PyModule_GetState(module);
     if (!add_type(module, &page_spec, &state->page_type)
         || !add_type(module, &spellings_spec, &state->spellings_type)
-        || !add_type(module, &seen_spec, &state->seen_type))
+        || !add_type(module, &seen_spec, &state->seen_type)
+        || !add_type(module, &line_spec, &state->line_type))
         return -1;
-    if (PyModule_AddIntConstant(module, "api", 5) < 0)
+    if (PyModule_AddIntConstant(module, "api", 6) < 0)
         return -1;
     PyObject *entities = PyImport_ImportModule("html.entities");
     if (entities == NULL)
@@ -129,6 +149,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->page_type);
     Py_VISIT(state->spellings_type);
     Py_VISIT(state->seen_type);
+    Py_VISIT(state->line_type);
     Py_VISIT(state->entities);
     return 0;
 }
@@ -139,6 +160,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->page_type);
     Py_CLEAR(state->spellings_type);
     Py_CLEAR(state->seen_type);
+    Py_CLEAR(state->line_type);
     Py_CLEAR(state->entities);
     return 0;
 }

@@ -12,6 +12,7 @@
  * seen.c      the set of fingerprints
  * blake2b.c   BLAKE2b with 64 bits of digest
  * answer.c    the head of a plain HTTP answer
+ * line.c      a client's connection
  * arguments.c the arguments of a call
  * page.c, sets.c, module.c   the Python types
  *
@@ -310,6 +311,7 @@ typedef struct {
     PyObject *page_type;
     PyObject *spellings_type;
     PyObject *seen_type;
+    PyObject *line_type;
     PyObject *entities; /* html.entities.html5 */
 } ModuleState;
 
@@ -329,6 +331,7 @@ typedef struct {
 extern PyType_Spec page_spec;
 extern PyType_Spec spellings_spec;
 extern PyType_Spec seen_spec;
+extern PyType_Spec line_spec;
 
 PyObject *page_new(ModuleState *state, PyObject *body, const ScanOptions *options);
 

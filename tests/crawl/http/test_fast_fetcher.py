@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ from airless.crawl.errors import (
 )
 from airless.crawl.headers import Headers
 from airless.crawl.http import AddressGuard, FastFetcher, Fetching
+from airless.crawl.http.fast.connection import Connection
+from airless.crawl.http.fast.line import LineProtocol
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import origin, split
 from airless.crawl.http.fast.slots import Slots
@@ -444,10 +447,21 @@ class TestTls:
         assert tls_server.requests == []
 
 
-@pytest.mark.parametrize("pure", [False, True])
-class TestAnswersInPieces:
-    """With the compiled reader of plain heads and without it."""
+@pytest.fixture(params=["taken", "parsed", "read by the transport"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ways by which an answer comes in."""
+    if request.param == "parsed":
+        monkeypatch.setattr(
+            Connection,
+            "expect",
+            lambda self, told, limit_bytes, plain: LineProtocol.expect(self, told, limit_bytes, False),
+        )
+    elif request.param == "read by the transport":
+        monkeypatch.delattr("select.epoll", raising=False)
 
+
+@pytest.mark.usefixtures("way")
+class TestAnswersInPieces:
     @pytest.mark.parametrize(
         ("head", "body"),
         [
@@ -463,15 +477,10 @@ class TestAnswersInPieces:
     async def test_make_one_whole_and_leave_the_connection_usable(
         self,
         server: HostileServer,
-        monkeypatch: pytest.MonkeyPatch,
-        pure: bool,
         head: bytes,
         body: bytes,
         cuts: tuple[int, ...],
     ) -> None:
-        if pure:
-            monkeypatch.setattr("airless.crawl.http.fast.answer.speed", None)
-
         async def in_pieces(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
             whole = head + body
             at = 0
@@ -491,12 +500,7 @@ class TestAnswersInPieces:
         assert server.connections == 1
         await fetcher.aclose()
 
-    async def test_bytes_that_nobody_asked_for_end_the_connection(
-        self, server: HostileServer, monkeypatch: pytest.MonkeyPatch, pure: bool
-    ) -> None:
-        if pure:
-            monkeypatch.setattr("airless.crawl.http.fast.answer.speed", None)
-
+    async def test_bytes_that_nobody_asked_for_end_the_connection(self, server: HostileServer) -> None:
         async def too_much(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n")
 
@@ -505,6 +509,29 @@ class TestAnswersInPieces:
         for number in (1, 2):
             assert (await fetcher.fetch(Request(server.url("/")))).body == b"ok"
             assert server.connections == number
+        await fetcher.aclose()
+
+    async def test_a_connection_that_ends_between_pages_is_replaced(self, server: HostileServer) -> None:
+        server.routes[ANY] = says_and_closes(answer(b"ok"))
+        fetcher = fast()
+        for number in (1, 2, 3):
+            assert (await fetcher.fetch(Request(server.url("/")))).body == b"ok"
+            await asyncio.sleep(0.02)
+            assert server.connections == number
+        await fetcher.aclose()
+
+    async def test_a_reset_is_no_end_of_a_body_without_a_length(self, server: HostileServer) -> None:
+        async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\npart of it")
+            await asyncio.sleep(0.02)
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+        server.routes[ANY] = reset
+        fetcher = fast()
+        with pytest.raises(TruncatedBody):
+            await fetcher.fetch(Request(server.url("/")))
         await fetcher.aclose()
 
 

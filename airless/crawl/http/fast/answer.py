@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import httptools
 
-from airless.crawl.compiled import speed
 from airless.crawl.errors import BodyTooLarge, ConnectError, FetchError, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
-from airless.crawl.http.bodies import Body, codings, whole_gzip
+from airless.crawl.http.bodies import Body, codings
 from airless.crawl.request import Request
 
 _LINE_BYTES = 8 * 1024
 _HEAD_BYTES = 64 * 1024
 _FIELDS = 256
 
-# Of a body, instead of the bytes that are left of it: nothing was read yet, and the parser reads it.
-_UNREAD, _PARSED = -1, -2
-
 
 class Answer:
     """What one connection's parser (llhttp) reports goes here, one answer after the other.
 
-    After `begin` what comes is offered to `take`, and what that leaves to the parser, until `fault` is set or
-    `complete` is true; then `headers` and `body` give the result. `stray` says that bytes followed which nobody
-    had asked for. `progress` grows with each head and each byte of body.
+    After `begin` what comes is fed to the parser, until `fault` is set or `complete` is true; then `headers` and
+    `body` give the result. `stray` says that bytes followed which nobody had asked for. `progress` grows with
+    each head and each byte of body.
     """
 
     __slots__ = (
@@ -31,7 +27,6 @@ class Answer:
         "_fields",
         "_head",
         "_heads",
-        "_left",
         "_limit_bytes",
         "_parser_waits",
         "_pieces",
@@ -72,7 +67,6 @@ class Answer:
         self.begun = self.complete = self.delimited = self.framed = False
         self.in_head = True
         self._heads = self.status = self.wire_bytes = 0
-        self._left = _UNREAD
 
     @property
     def what(self) -> str:
@@ -82,63 +76,6 @@ class Answer:
     @property
     def progress(self) -> int:
         return self._heads + self.wire_bytes
-
-    def take(self, buffer: memoryview, size: int) -> bool:
-        """Take the first `size` bytes of a buffer, where this is a plain answer; else they are the parser's."""
-        left = self._left
-        if left >= 0:
-            piece = bytes(buffer[:size])
-        elif left == _PARSED or speed is None or self._to_head:
-            return False
-        else:
-            self._left = _PARSED
-            found = speed.plain_answer(buffer, size)
-            if found is None or (found[2] > self._limit_bytes and not found[4]):
-                return False
-            self.status, self._head, left, piece, coded = found
-            self.begun = self.delimited = self.framed = self.keeps_alive = True
-            self.in_head = False
-            self._heads = 1
-            if coded:
-                if len(piece) == left <= self._limit_bytes and self._decoded_at_once(piece):
-                    return True
-                if not self._decodes(left):
-                    return True
-        if len(piece) > left:
-            self.stray = True
-            piece = piece[:left]
-        if piece:
-            self.wire_bytes += len(piece)
-            if self._body is None:
-                self._pieces.append(piece)
-            elif not self._decoded(piece):
-                return True
-        self._left = left - len(piece)
-        self.complete = not self._left
-        return True
-
-    def _decoded_at_once(self, body: bytes) -> bool:
-        """Take a whole body that came with its head, where it is in gzip and nothing is wrong with it."""
-        if self.headers().get("content-encoding") != "gzip":
-            return False
-        decoded = whole_gzip(body, self._limit_bytes)
-        if decoded is None:
-            return False
-        self._pieces.append(decoded)
-        self.wire_bytes = len(body)
-        self._left = 0
-        self.complete = True
-        return True
-
-    def _decodes(self, length: int) -> bool:
-        """Get ready for a coded body of that many bytes; False, and `fault` is set, where it can't be had."""
-        try:
-            self._body = Body(self.what, codings(self.headers()), self._limit_bytes)
-            self._body.expect(length)
-        except FetchError as error:
-            self.fault = error
-            return False
-        return True
 
     def _decoded(self, piece: bytes) -> bool:
         """Feed the coded body; False, and `fault` is set, where that fails."""

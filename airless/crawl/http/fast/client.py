@@ -11,7 +11,7 @@ from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast.closing import close
 from airless.crawl.http.fast.connection import Connection
 from airless.crawl.http.fast.dial import Dialler
-from airless.crawl.http.fast.head import Heads, common
+from airless.crawl.http.fast.head import Heads, common, is_target, request_head
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import Origin, origin, split
 from airless.crawl.http.fast.pool import Pool
@@ -51,6 +51,8 @@ class FastFetcher:
         self._pool: Pool | None = None
         self._names: Names | None = None
         self._other: AiohttpFetcher | None = None
+        # Bound once, not once a page.
+        self._told = self._ended
         self._common = http.proxy is None and common(http.headers)
         if not self._common:
             # Settings that can't be used are said at once.
@@ -72,7 +74,7 @@ class FastFetcher:
                 connection = await pool.open(site, _what(request), deadline_s)
             try:
                 await _answered(connection, head, request, request.max_bytes or self._page_bytes)
-                return self._response(connection, request, started_s)
+                return self._response(connection, started_s)
             except (ConnectError, ProtocolError):
                 # Each round takes a stale connection out of the pool; the one that is new decides.
                 if not (connection.stale and request.method in IDEMPOTENT):
@@ -83,31 +85,54 @@ class FastFetcher:
     def begin(self, request: Request, answered: Answered) -> Exchange | None:
         """As in QuickFetcher: a plain request, and a connection that is kept for it."""
         pool = self._pool
-        if pool is None or not self._common or request.headers is not None or request.method != "GET":
+        if pool is None or request.method != "GET" or request.headers is not None or request.body is not None:
             return None
         # Not asked of asyncio, which asks the system for the process's number each time.
         if not pool.loop.is_running():
             return None
+        url = request.url
+        cut = url.find("/", 8)
+        known = self._origins.get(url[:cut])
+        if known is None:
+            return None
+        _, key, rest = known
+        head = None if self._cookies else request_head(url, cut, rest)
+        if head is None:
+            _, key, head = self._prepared(request)
         started_s = self._clock.monotonic()
-        _, key, head = self._prepared(request)
         connection = pool.lease(key, started_s + self._http.timeout_s)
         if connection is None:
             return None
-        begun = _Begun(self, pool, connection, request, started_s, answered)
-        connection.ask(head, request, request.max_bytes or self._page_bytes, begun.told)
-        return begun
+        connection.started_s = started_s
+        connection.answered = answered
+        connection.ask(head, request, request.max_bytes or self._page_bytes, self._told)
+        return connection
 
-    def _response(self, connection: Connection, request: Request, started_s: float) -> Response:
+    def _ended(self, connection: Connection, error: FetchError | None) -> None:
+        """What was begun without a coroutine is over."""
+        result: Response | FetchError | None = error
+        if error is None:
+            try:
+                result = self._response(connection, connection.started_s)
+            except FetchError as fault:
+                result = fault
+        elif connection.stale and isinstance(error, (ConnectError, ProtocolError)):
+            result = None
+        answered = connection.answered
+        connection.keep(connection)
+        answered(result)
+
+    def _response(self, connection: Connection, started_s: float) -> Response:
         """The answer that is complete. Raises FetchError where its body can't be decoded."""
-        answer = connection.answer
-        headers = answer.headers()
+        request = connection.request
+        status, headers, body, wire_bytes = connection.result()
         response = Response(
             request.url,
-            answer.status,
+            status,
             headers,
-            answer.body(),
+            body,
             request=request,
-            wire_bytes=answer.wire_bytes,
+            wire_bytes=wire_bytes,
             address=connection.address,
             elapsed_s=self._clock.monotonic() - started_s,
         )
@@ -124,16 +149,11 @@ class FastFetcher:
 
     def _prepared(self, request: Request) -> tuple[Origin, str, bytes]:
         """Where a request goes, the key of its connections, and its head. Raises ProtocolError."""
-        url = request.url
-        cut = url.find("/", 8)
-        if cut < 0 or "#" in url:
-            prefix, target = split(url)
-        else:
-            prefix, target = url[:cut], url[cut:]
+        prefix, target = split(request.url)
         site, key, rest = self._origins.get(prefix) or self._read(prefix, request)
-        if not (target.isascii() and target.isprintable() and " " not in target):
+        if not is_target(target):
             raise ProtocolError(f"{_what(request)}: not a URL in the URL standard's serialisation")
-        cookie = None if not self._cookies else self._cookies.header(url, self._clock.now())
+        cookie = None if not self._cookies else self._cookies.header(request.url, self._clock.now())
         if request.method == "GET" and cookie is None and request.headers is None and request.body is None:
             return site, key, b"GET %b%b" % (target.encode(), rest)
         return site, key, self._heads.special(request, site, target, cookie, _what(request))
@@ -173,50 +193,11 @@ class FastFetcher:
         return self._other
 
 
-class _Begun:
-    """A fetch under way without a coroutine: gives the connection back, and says how it ended."""
-
-    __slots__ = ("_answered", "_connection", "_fetcher", "_pool", "_request", "_started_s")
-
-    def __init__(
-        self,
-        fetcher: FastFetcher,
-        pool: Pool,
-        connection: Connection,
-        request: Request,
-        started_s: float,
-        answered: Answered,
-    ) -> None:
-        self._fetcher = fetcher
-        self._pool = pool
-        self._connection = connection
-        self._request = request
-        self._started_s = started_s
-        self._answered = answered
-
-    def told(self, error: FetchError | None) -> None:
-        connection = self._connection
-        result: Response | FetchError | None = error
-        if error is None:
-            try:
-                result = self._fetcher._response(connection, self._request, self._started_s)
-            except FetchError as fault:
-                result = fault
-        elif connection.stale and isinstance(error, (ConnectError, ProtocolError)):
-            result = None
-        self._pool.give_back(connection)
-        self._answered(result)
-
-    def abandon(self) -> None:
-        self._connection.forsake()
-        self._pool.give_back(self._connection)
-
-
 async def _answered(connection: Connection, head: bytes, request: Request, limit_bytes: int) -> None:
     """Ask, and wait for the answer. Raises FetchError where there is none."""
     waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def told(error: FetchError | None) -> None:
+    def told(_: Connection, error: FetchError | None) -> None:
         if waiting.done():
             return
         if error is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from math import inf
@@ -10,45 +11,55 @@ from typing import cast
 
 import httptools
 
-from airless.crawl.errors import ConnectError, FetchError, ProtocolError
+from airless.crawl.errors import ConnectError, FetchError, ProtocolError, TruncatedBody
+from airless.crawl.headers import Headers
+from airless.crawl.http.bodies import Body, codings, whole_gzip
 from airless.crawl.http.fast.answer import Answer
+from airless.crawl.http.fast.arrivals import Arrivals
+from airless.crawl.http.fast.line import LineProtocol
 from airless.crawl.http.fast.outbox import Outbox
 from airless.crawl.request import Request
+from airless.crawl.response import Response
 
-Told = Callable[[FetchError | None], None]
+Told = Callable[["Connection", FetchError | None], None]
+Keep = Callable[["Connection"], None]
 
 # One head, a trailer, or the frames of chunks without a byte of body between them.
 _FRAMING_BYTES = 256 * 1024
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(LineProtocol):
     """The client's end of HTTP/1.1 on one transport, one exchange at a time.
 
     `buffer` is where bytes are read to; all connections of a loop share it, since nothing is left in it when
-    a read has been told of. `lost` is called once, when the connection is `gone`. `deadline_s` is the time at
+    a read has been told of. `keep` is called when an exchange was abandoned, `lost` once, when the connection is
+    `gone`. `answered` and `started_s` are whoever asks's. `deadline_s` is the time at
     which whoever watches calls `expire`, `ready` says whether a request can be sent, `reused` whether one has
     been answered.
     """
 
     __slots__ = (
-        "_buffer",
+        "_answer",
+        "_arrivals",
+        "_error",
         "_framing_bytes",
-        "_has_body",
+        "_limit_bytes",
         "_lost",
         "_outbox",
+        "_parses",
         "_progress",
-        "_told",
         "_transport",
         "address",
-        "answer",
+        "answered",
         "deadline_s",
         "gone",
         "idle",
+        "keep",
         "key",
-        "ready",
-        "reused",
+        "request",
         "sock",
         "stale",
+        "started_s",
     )
 
     def __init__(
@@ -58,60 +69,109 @@ class Connection(asyncio.BufferedProtocol):
         sock: socket.socket,
         buffer: memoryview,
         outbox: Outbox,
-        lost: Callable[[Connection], None],
+        arrivals: Arrivals | None,
+        keep: Keep,
+        lost: Keep,
+        *,
+        tls: bool,
     ) -> None:
+        super().__init__(buffer, -1 if tls else sock.fileno())
         self.key = key
         self.address = address
         self.sock = sock
-        self.answer = Answer()
         self.deadline_s = inf
         self.idle = False
         self.gone = False
-        self.ready = True
-        self.reused = False
         self.stale = False
-        self._buffer = buffer
         self._outbox = outbox
-        self._has_body = False
+        self._arrivals = None if tls else arrivals
+        self._error: OSError | None = None
+        self.keep = keep
         self._lost = lost
-        self._told: Told | None = None
+        self._answer: Answer | None = None
+
+    answered: Callable[[Response | FetchError | None], None]
+    request: Request
+    started_s: float
+
+    def open(self) -> None:
+        """The transport is there: read from now on."""
+        if self._arrivals is not None and not self.gone:
+            self._transport.pause_reading()
+            self._arrivals.watch(self.sock.fileno(), self)
 
     def ask(self, head: bytes, request: Request, limit_bytes: int, told: Told) -> None:
-        """Send a request. `told` is called when `answer` is complete, or with the FetchError that stopped it.
+        """Send a request. `told` is called when the answer is complete, or with the FetchError that stopped it.
 
         After a failure `stale` says whether the connection may have been closed, or had bytes left on it,
         before the request came to the server.
         """
-        self._told = told
-        self._framing_bytes = self._progress = 0
-        self.answer.begin(request, limit_bytes)
-        if not self.ready:
-            self._fail(ConnectError(f"{self.answer.what}: the connection was closed before the request"))
-            return
-        self.ready = False
-        body = request.body
-        self._has_body = bool(body)
-        self._outbox.put(self, head + body if body else head)
+        ready, body = self.ready, request.body
+        self.request = request
+        self._limit_bytes = limit_bytes
+        self._parses = False
+        self.expect(told, limit_bytes, request.method == "GET" and not body)
+        if ready:
+            self._outbox.put(self, head + body if body else head)
+        else:
+            self._fail(ConnectError(f"{self.what}: the connection was closed before the request"))
 
-    def send(self, data: bytes) -> None:
-        """What the outbox has held until now; nothing where the exchange has ended in the meantime."""
-        if self._told is not None:
-            self._transport.write(data)
+    @property
+    def what(self) -> str:
+        """The page's name in errors."""
+        return f"{self.request.method} {self.request.url}"
+
+    def result(self) -> tuple[int, Headers, bytes, int]:
+        """Status, fields and decoded body of the answer, and the bytes that the body took on the wire.
+
+        Raises FetchError where the body can't be decoded.
+        """
+        plain = self.take()
+        if plain is None:
+            answer = self._parsed
+            return answer.status, answer.headers(), answer.body(), answer.wire_bytes
+        status, fields, body, coded = plain
+        headers = Headers.from_wire(fields)
+        return status, headers, self._decoded(headers, body) if coded else body, len(body)
+
+    def _decoded(self, headers: Headers, coded: bytes) -> bytes:
+        if headers.get("content-encoding") == "gzip":
+            whole = whole_gzip(coded, self._limit_bytes)
+            if whole is not None:
+                return whole
+        body = Body(self.what, codings(headers), self._limit_bytes)
+        body.feed(coded)
+        return body.finish()
 
     def expire(self, error: FetchError) -> None:
         """Give up the exchange that is under way, if one is."""
-        if self._told is not None:
+        if self.told is not None:
             self._fail(error)
 
-    def forsake(self) -> None:
-        """Hang up, and tell nobody: who asked has gone."""
-        self._told = None
+    def abandon(self) -> None:
+        """Give up the exchange that is under way, tell nobody, and leave the connection to whoever keeps it."""
+        self.told = None
         self.abort()
+        self.keep(self)
 
     def abort(self) -> None:
         """Hang up now."""
         self.ready = False
         self._transport.abort()
+
+    def write(self, data: bytes, /) -> None:
+        self._transport.write(data)
+
+    def hung_up(self, code: int, /) -> None:
+        """The socket has come to its end, with an errno or with 0."""
+        self.ready = False
+        if self._arrivals is not None:
+            self._arrivals.forget(self.sock.fileno())
+        if code:
+            self._error = OSError(code, os.strerror(code))
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     # The transport calls these.
 
@@ -120,32 +180,39 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        answer, told = self.answer, self._told
-        if told is None:
-            # An answer that nobody asked for would be taken for the next request's.
-            self.abort()
-            return
-        if not answer.take(self._buffer, nbytes):
-            try:
-                answer.parser.feed_data(self._buffer[:nbytes])
-            except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-                answer.broken(error)
-                self.stale = self.reused and isinstance(answer.fault, ProtocolError)
+    def parse(self, nbytes: int, /) -> None:
+        """Take what was read, of an answer that is no plain one."""
+        answer = self._parsed
+        told = self.told
+        assert told is not None  # noqa: S101 - what nobody waits for isn't parsed
+        try:
+            answer.parser.feed_data(self.get_buffer(-1)[:nbytes])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            answer.broken(error)
+            self.stale = self.reused and isinstance(answer.fault, ProtocolError)
         if answer.fault is not None:
             self._fail(answer.fault)
         elif answer.complete:
-            self._told = None
+            self.told = None
             # A server may answer before it has read what is sent to it.
-            unread = self._has_body and self._transport.get_write_buffer_size()
+            unread = self.request.body and self._transport.get_write_buffer_size()
             self.ready = answer.keeps_alive and not answer.stray and not unread
             self.reused = True
-            told(None)
+            told(self, None)
         else:
-            self._unfinished(nbytes)
+            self._unfinished(answer, nbytes)
+
+    @property
+    def _parsed(self) -> Answer:
+        """The answer to this request, as the parser takes it."""
+        answer = self._answer
+        if answer is None:
+            answer = self._answer = Answer()
+        if not self._parses:
+            self._parses = True
+            self._framing_bytes = self._progress = 0
+            answer.begin(self.request, self._limit_bytes)
+        return answer
 
     def eof_received(self) -> None:
         self.ready = False
@@ -153,16 +220,25 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.ready = False
         self.gone = True
+        if self._arrivals is not None:
+            self._arrivals.forget(self.sock.fileno())
         self._lost(self)
-        told, self._told = self._told, None
-        if told is not None:
-            self.stale = self.reused and not self.answer.begun
-            self.answer.ended(exc)
-            told(self.answer.fault)
+        exc = exc or self._error
+        told, self.told = self.told, None
+        if told is None:
+            return
+        if self.plain:
+            fault: FetchError = TruncatedBody(f"{self.what}: the connection ended within the body")
+            fault.__cause__ = exc or EOFError("the server closed the connection")
+            told(self, fault)
+        else:
+            answer = self._parsed
+            self.stale = self.reused and not answer.begun
+            answer.ended(exc)
+            told(self, answer.fault)
 
-    def _unfinished(self, nbytes: int) -> None:
+    def _unfinished(self, answer: Answer, nbytes: int) -> None:
         """After a read that didn't end the answer: see whether it is going to."""
-        answer = self.answer
         if not answer.in_head and not answer.framed:
             answer.frame()
             if answer.fault is not None:
@@ -174,10 +250,10 @@ class Connection(asyncio.BufferedProtocol):
         self._framing_bytes += nbytes
         if self._framing_bytes > _FRAMING_BYTES:
             why = "too much without the end of a head or a byte of body"
-            self._fail(ProtocolError(f"{answer.what}: {why}"))
+            self._fail(ProtocolError(f"{self.what}: {why}"))
 
     def _fail(self, error: FetchError) -> None:
-        told, self._told = self._told, None
+        told, self.told = self.told, None
         self.abort()
         if told is not None:
-            told(error)
+            told(self, error)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from airless.crawl.compiled import speed
 from airless.crawl.errors import ProtocolError
 from airless.crawl.http.bodies import ACCEPT_ENCODING
 from airless.crawl.http.fast.origin import Origin
@@ -21,9 +22,30 @@ _OF_THE_CONNECTION = frozenset(
 )
 
 
+def is_target(text: str) -> bool:
+    """Whether a path with its query is as the URL standard writes it."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def common(fields: Mapping[str, str] | None) -> bool:
     """Whether the fields leave to the fetcher how the message is framed and what becomes of the connection."""
     return fields is None or not any(name.lower() in _OF_THE_CONNECTION for name in fields)
+
+
+def _request_head(url: str, cut: int, rest: bytes) -> bytes | None:
+    target = url[cut:]
+    if cut < 0 or "#" in target or not is_target(target):
+        return None
+    return b"GET %b%b" % (target.encode(), rest)
+
+
+request_head: Callable[[str, int, bytes], bytes | None] = (
+    _request_head if speed is None else speed.request_head
+)
+"""The head of a GET for what follows the first `cut` characters of a URL, or None where it can't be sent as it is.
+
+`rest` is what `Heads.rest` gives.
+"""
 
 
 class Heads:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
-
-class Sender(Protocol):
-    def send(self, data: bytes) -> None: ...
+from airless.crawl.http.fast.line import LineProtocol
 
 
 class Outbox:
@@ -22,14 +19,14 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: list[tuple[Sender, bytes]] = []
+        self._waiting: list[tuple[LineProtocol, bytes]] = []
 
-    def put(self, sender: Sender, data: bytes) -> None:
+    def put(self, line: LineProtocol, data: bytes) -> None:
         if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._waiting.append((sender, data))
+        self._waiting.append((line, data))
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for sender, data in waiting:
-            sender.send(data)
+        for line, data in waiting:
+            line.send(data)

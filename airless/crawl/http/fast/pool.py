@@ -6,6 +6,7 @@ import asyncio
 
 from airless.core.clock import Clock
 from airless.crawl.errors import ConnectError, FetchTimeout
+from airless.crawl.http.fast.arrivals import arrivals
 from airless.crawl.http.fast.connection import Connection
 from airless.crawl.http.fast.dial import Dialler
 from airless.crawl.http.fast.origin import Origin
@@ -54,6 +55,7 @@ class Pool:
         # asyncio's own reads of 256 KiB have the allocator fault their pages in again each time.
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._outbox = Outbox(self.loop)
+        self._arrivals = arrivals(self.loop)
         self._sites: dict[str, _Site] = {}
         self._open: set[Connection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -64,12 +66,15 @@ class Pool:
         site = self._sites.get(key)
         if site is None or not site.idle or site.slots.free <= 0 or self._slots.free <= 0:
             return None
-        connection = _kept(site)
-        if connection is not None:
-            site.slots.free -= 1
-            self._slots.free -= 1
-            site.users += 1
-            connection.deadline_s = deadline_s
+        connection = site.idle.pop()
+        if not connection.ready:
+            # The server has hung up. `open` looks for another.
+            return None
+        connection.idle = False
+        connection.deadline_s = deadline_s
+        site.slots.free -= 1
+        self._slots.free -= 1
+        site.users += 1
         return connection
 
     async def open(self, origin: Origin, what: str, deadline_s: float) -> Connection:
@@ -102,8 +107,16 @@ class Pool:
         """Keep a connection if its answer is over and it can have another, and hang up if not."""
         site = self._sites[connection.key]
         site.users -= 1
-        site.slots.give()
-        self._slots.give()
+        # Without a call where nobody waits.
+        slots, of_all = site.slots, self._slots
+        if slots.waiting:
+            slots.give()
+        else:
+            slots.free += 1
+        if of_all.waiting:
+            of_all.give()
+        else:
+            of_all.free += 1
         if connection.ready and self._closed is None:
             connection.idle = True
             site.idle.append(connection)
@@ -120,6 +133,8 @@ class Pool:
             self._sweeping = None
         for connection in list(self._open):
             connection.abort()
+        if self._arrivals is not None:
+            self._arrivals.close()
         if not self._open and not self._closed.done():
             self._closed.set_result(None)
 
@@ -133,6 +148,8 @@ class Pool:
         """Close the sockets of a pool whose event loop is closed, on which nothing can be closed in order."""
         for connection in self._open:
             connection.sock.close()
+        if self._arrivals is not None:
+            self._arrivals.close()
 
     async def _had(self, origin: Origin, site: _Site, what: str) -> Connection:
         await self._slots.take()
@@ -146,12 +163,23 @@ class Pool:
         connection = await self._dialler.dial(
             origin,
             what,
-            lambda peer, sock: Connection(site.key, peer, sock, self._buffer, self._outbox, self._lost),
+            lambda peer, sock: Connection(
+                site.key,
+                peer,
+                sock,
+                self._buffer,
+                self._outbox,
+                self._arrivals,
+                self.give_back,
+                self._lost,
+                tls=origin.tls,
+            ),
         )
         if self._closed is not None:
             connection.abort()
             raise ConnectError(f"{what}: the fetcher was closed meanwhile")
         if not connection.gone:
+            connection.open()
             self._open.add(connection)
         return connection
 
@@ -180,7 +208,7 @@ class Pool:
             if connection.idle:
                 kept.append(connection)
             elif connection.deadline_s <= now_s:
-                connection.expire(self._overdue(connection.answer.what))
+                connection.expire(self._overdue(connection.what))
         kept.sort(key=lambda connection: -connection.deadline_s)
         for place, connection in enumerate(kept):
             asked_s = connection.deadline_s - self._timeout_s

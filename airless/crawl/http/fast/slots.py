@@ -12,18 +12,18 @@ class Slots:
     Beside asyncio's semaphore it can be taken without a coroutine, which the hot path saves.
     """
 
-    __slots__ = ("_waiting", "free")
+    __slots__ = ("free", "waiting")
 
     def __init__(self, number: int) -> None:
         self.free = number
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> None:
         if self.free > 0:
             self.free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self.waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -33,8 +33,8 @@ class Slots:
             raise
 
     def give(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
+        while self.waiting:
+            turn = self.waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return

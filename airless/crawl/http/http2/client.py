@@ -9,7 +9,7 @@ from airless.crawl.errors import FetchError, FetchTimeout, ProtocolError
 from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast import FastFetcher
 from airless.crawl.http.fast.closing import close
-from airless.crawl.http.fast.head import Heads, common
+from airless.crawl.http.fast.head import Heads, common, is_target
 from airless.crawl.http.fast.names import Names
 from airless.crawl.http.fast.origin import Origin, origin, split
 from airless.crawl.http.fetching import Fetching
@@ -49,7 +49,7 @@ class Http2Fetcher:
         what = f"{request.method} {request.url}"
         prefix, target = split(request.url)
         site = origin(prefix, what)
-        if not (target.isascii() and target.isprintable() and " " not in target):
+        if not is_target(target):
             raise ProtocolError(f"{what}: not a URL in the URL standard's serialisation")
         pool = self._pool
         if pool is None or pool.loop is not asyncio.get_running_loop():

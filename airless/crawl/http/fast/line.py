@@ -1,0 +1,93 @@
+"""A connection's core, compiled where that is to be had: there it sends, and takes plain answers, by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airless.crawl.compiled import speed
+from airless.crawl.errors import FetchError
+
+
+class PureLine:
+    """What `airless._speed.Line` is, where there is none: it leaves every answer to `parse`.
+
+    `told` is who waits for the answer, `ready` says whether a request can be sent, `reused` whether one has been
+    answered, `plain` whether the answer is taken without the parser.
+    """
+
+    __slots__ = ("_buffer", "_descriptor", "ready", "reused", "told")
+
+    plain = False
+
+    def __init__(self, buffer: memoryview, descriptor: int) -> None:
+        self._buffer = buffer
+        self._descriptor = descriptor
+        self.told: Callable[[Any, FetchError | None], None] | None = None
+        self.ready = True
+        self.reused = False
+
+    def expect(
+        self, told: Callable[[Any, FetchError | None], None], limit_bytes: int, plain: bool, /
+    ) -> None:
+        self.told = told
+        self.ready = False
+
+    def take(self) -> tuple[int, bytes, bytes, bool] | None:
+        return None
+
+    def send(self, data: bytes, /) -> None:
+        if self.told is not None:
+            self.write(data)
+
+    def get_buffer(self, sizehint: int, /) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int, /) -> None:
+        if self.told is None:
+            # An answer that nobody asked for would be taken for the next request's.
+            self.abort()
+        else:
+            self.parse(nbytes)
+
+    def readable(self) -> None:
+        try:
+            size = os.readv(self._descriptor, [self._buffer])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.hung_up(error.errno or errno.EIO)
+            return
+        if size:
+            self.buffer_updated(size)
+        else:
+            self.hung_up(0)
+
+    def hung_up(self, code: int, /) -> None:
+        raise NotImplementedError
+
+    def write(self, data: bytes, /) -> None:
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        raise NotImplementedError
+
+    def parse(self, nbytes: int, /) -> None:
+        raise NotImplementedError
+
+
+if TYPE_CHECKING:
+    from airless._speed import Line
+elif speed is None:
+    Line = PureLine
+else:
+    Line = speed.Line
+
+
+class LineProtocol(Line, asyncio.BufferedProtocol):
+    """A line as asyncio wants it."""
+
+    __slots__ = ()
