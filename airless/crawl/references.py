@@ -41,21 +41,34 @@ def link_selector(options: Links) -> str:
     return ",".join(parts)
 
 
-def references(nodes: Iterable[LexborNode]) -> Iterator[Reference]:
-    """What each of the elements refers to; of several valid refreshes the first counts (HTML standard)."""
-    refreshed = False
-    for node in nodes:
-        tag = node.tag or ""
+class References:
+    """What a page's elements refer to, asked of one after the other."""
+
+    __slots__ = ("_refreshed",)
+
+    def __init__(self) -> None:
+        self._refreshed = False
+
+    def of(self, node: LexborNode, tag: str) -> str | None:
+        """An element's reference, or None; of several valid refreshes the first counts (HTML standard)."""
         reference = node.attrs.get(_ATTRIBUTE_OF[tag]) or ""
         if tag == "meta":
-            target = None if refreshed else refresh_reference(reference)
-            refreshed = refreshed or target is not None
-            if not target:
-                continue
-            reference = target
-        elif not reference and tag in ("img", "iframe", "frame"):
-            continue  # an empty src loads nothing; an empty href is a link to the page itself
-        yield node, tag, reference
+            target = None if self._refreshed else refresh_reference(reference)
+            self._refreshed = self._refreshed or target is not None
+            return target or None
+        if not reference and tag in ("img", "iframe", "frame"):
+            return None  # an empty src loads nothing; an empty href is a link to the page itself
+        return reference
+
+
+def references(nodes: Iterable[LexborNode]) -> Iterator[Reference]:
+    """Those of the elements that refer to something."""
+    refers_to = References().of
+    for node in nodes:
+        tag = node.tag or ""
+        reference = refers_to(node, tag)
+        if reference is not None:
+            yield node, tag, reference
 
 
 def within(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from selectolax.lexbor import LexborHTMLParser
 
 from airless.crawl.offered import Offered
-from airless.crawl.references import link_selector, references
+from airless.crawl.references import References, link_selector
 from airless.crawl.seen import SeenSet, pack_fingerprints
 from airless.crawl.settings import Dedup, Links
 from airless.crawl.sites import Site
@@ -54,12 +54,18 @@ class TreeScan:
     def hrefs(self) -> list[str]:
         """The references as they are written, in the page's order."""
         if self._hrefs is None:
-            self._hrefs = []
-            for _, tag, reference in references(self.tree.css(f"{link_selector(self._options)},base[href]")):
-                if tag != "base":
-                    self._hrefs.append(reference)
-                elif self._base is None:
-                    self._base = reference
+            self._hrefs = hrefs = []
+            refers_to = References().of
+            for node in self.tree.css(f"{link_selector(self._options)},base[href]"):
+                tag = node.tag
+                if tag == "a":  # as nearly all are, and there are scores of them
+                    hrefs.append(node.attrs.get("href") or "")
+                    continue
+                reference = refers_to(node, tag or "")
+                if tag == "base":
+                    self._base = reference if self._base is None else self._base
+                elif reference is not None:
+                    hrefs.append(reference)
         return self._hrefs
 
     def new_urls(

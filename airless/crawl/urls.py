@@ -29,9 +29,12 @@ def canonical(url: str) -> str | None:
     Path and query keep their case and order. Source: WHATWG URL §4.4 (parsing) and §4.5 (serialising).
     """
     try:
-        return _fetchable(URL.parse(url))
+        text = str(URL.parse(url))
     except (URLError, UnicodeEncodeError):
         return None
+    # In a serialised URL the first '#' can only be the fragment's: everywhere before it is percent-encoded.
+    text = text.partition("#")[0]
+    return text if text.startswith(_HTTP) else None
 
 
 def join(base: str, reference: str) -> str | None:
@@ -48,9 +51,13 @@ def join(base: str, reference: str) -> str | None:
 def resolve(base: URL, reference: str) -> str | None:
     """`join` for a base that is parsed already: a page resolves its many links against one base."""
     try:
-        return _fetchable(base.join(reference))
+        text = str(base.join(reference))
     except (URLError, UnicodeEncodeError):
         return None
+    # As in `canonical`, without a call: a page has scores of links.
+    if "#" in text:
+        text = text.partition("#")[0]
+    return text if text.startswith(_HTTP) else None
 
 
 def parsed(base: str) -> URL:
@@ -59,12 +66,6 @@ def parsed(base: str) -> URL:
         return URL.parse(base)
     except (URLError, UnicodeEncodeError) as error:
         raise ConfigError(f"{base!r} is no absolute URL: {error}") from error
-
-
-def _fetchable(found: URL) -> str | None:
-    # In a serialised URL the first '#' can only be the fragment's: everywhere before it is percent-encoded.
-    text = str(found).partition("#")[0]
-    return text if text.startswith(_HTTP) else None
 
 
 def seed(url: str) -> str:
