@@ -77,16 +77,6 @@ class Answer:
     def progress(self) -> int:
         return self._heads + self.wire_bytes
 
-    def _decoded(self, piece: bytes) -> bool:
-        """Feed the coded body; False, and `fault` is set, where that fails."""
-        assert self._body is not None  # noqa: S101 - who calls has looked
-        try:
-            self._body.feed(piece)
-        except FetchError as error:
-            self.fault = error
-            return False
-        return True
-
     def headers(self) -> Headers:
         return Headers.from_wire(self._head)
 
@@ -192,7 +182,10 @@ class Answer:
             return
         self.wire_bytes += len(piece)
         if self._body is not None:
-            self._decoded(piece)
+            try:
+                self._body.feed(piece)
+            except FetchError as error:
+                self.fault = error
             return
         self._pieces.append(piece)
         if self.wire_bytes > self._limit_bytes:
