@@ -29,10 +29,11 @@ from airless.crawl.intake import Intake
 from airless.crawl.lane import Lanes
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
-from airless.crawl.request import Follow
+from airless.crawl.request import Follow, Request
 from airless.crawl.schedule import HostQueue, Schedule
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
+from airless.crawl.shard import Shard
 from airless.crawl.shards import Shards
 from airless.crawl.spider import Spider
 from airless.crawl.visit import Outcome, Visitor
@@ -192,22 +193,19 @@ class Crawler:
         self._ended(queue, entry, outcome)
 
     def _ended(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:
+        kind, error = outcome.kind, outcome.error
         queue.pace.finished(
-            self._clock.now(),
-            status=outcome.status,
-            latency_s=outcome.latency_s,
-            error=outcome.error,
-            retry_after_s=outcome.retry_after_s,
+            self._clock.now(), outcome.status, outcome.latency_s, error, outcome.retry_after_s
         )
-        self._workers.ended(counts=outcome.kind == "fetched")
-        if outcome.kind == "wait":
+        self._workers.ended(kind == "fetched")
+        if kind == "wait":
             self._schedule.put_back(queue, entry)
         else:
             self._apply(queue, entry, outcome)
-            if outcome.kind == "skipped":
+            if kind == "skipped":
                 self._skip_alike(queue)
             self._schedule.wake(queue)
-        if outcome.error is not None and queue.pace.unreachable:
+        if error is not None and queue.pace.unreachable:
             self._give_up(queue)
 
     def _skip_alike(self, queue: HostQueue) -> None:
@@ -226,8 +224,8 @@ class Crawler:
 
     def _apply(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:
         """All that a visit changes, in one step: nothing of it can be committed without the rest."""
-        request = entry.request
-        shard = self._shards[entry.held.shard]
+        request, held = entry.request, entry.held
+        shard = self._shards[held.shard]
         shard.buffered -= 1
         counts = shard.counts
         counts.bytes += outcome.body_bytes
@@ -237,7 +235,25 @@ class Crawler:
             queue.pages += 1
             if request.seed:
                 counts.seeds_fetched += 1
-        elif outcome.kind == "failed":
+        else:
+            self._apply_other(shard, request, outcome)
+        item_bytes = shard.add_items(outcome.items) if outcome.items else 0
+        for found in outcome.found:
+            if isinstance(found, Follow):
+                self._discovery.follow(shard, request, found)
+            else:
+                self._discovery.request(shard, request, found)
+        if self._shards.levels is not None and outcome.kind != "retry":
+            self._shards.left(shard, request)
+        shard.touched.add(queue.host)
+        shard.end(held, entry.position)
+        self._commits.visited(item_bytes)
+        self._intake.used()
+
+    def _apply_other(self, shard: Shard, request: Request, outcome: Outcome) -> None:
+        """What becomes of a request that brought no page."""
+        counts = shard.counts
+        if outcome.kind == "failed":
             counts.fail(outcome.reason)
         elif outcome.kind == "skipped":
             counts.skip(outcome.reason)
@@ -253,18 +269,6 @@ class Crawler:
             counts.retries += 1
             assert outcome.next is not None  # noqa: S101 - the visitor's promise
             shard.send_later(outcome.next, self._clock.now() + outcome.delay_s)
-        item_bytes = shard.add_items(outcome.items) if outcome.items else 0
-        for found in outcome.found:
-            if isinstance(found, Follow):
-                self._discovery.follow(shard, request, found)
-            else:
-                self._discovery.request(shard, request, found)
-        if self._shards.levels is not None and outcome.kind != "retry":
-            self._shards.left(shard, request)
-        shard.touched.add(queue.host)
-        shard.end(entry.held, entry.position)
-        self._commits.visited(item_bytes)
-        self._intake.used()
 
     def _opened(self, queue: HostQueue) -> None:
         """The host may have more under way than before."""

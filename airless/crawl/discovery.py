@@ -55,6 +55,7 @@ class Discovery:
         self._layout = layout
         self._owned = owned
         self._entered = entered
+        self._by_level = self._max_depth is not None or entered is not None
         # With a limit on depth a link that is known may be nearer now; dropped parameters are known to us alone.
         self._exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
         self._spellings = spellings()
@@ -114,10 +115,24 @@ class Discovery:
         if reason is not None:
             self._refused(shard, mark, reason)
             return
-        request = follow.request(url)
-        request.depth = depth
-        request.referrer = parent.url
-        self._hand_over(shard, self._layout.shard_at(site.hash, mark), request, mark)
+        owner = site.owner or self._owner(shard, site, mark)
+        if owner is None:
+            request = follow.found(url, depth, parent.url)
+            shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
+        elif self._by_level:
+            self._admit(owner, follow.found(url, depth, parent.url), mark)
+        elif owner.see(mark):
+            # As `_admit` does it, but that no Request is made for what is known.
+            owner.counts.discovered += 1
+            owner.send(follow.found(url, depth, parent.url))
+
+    def _owner(self, shard: Shard, site: Site, mark: int) -> Shard | None:
+        """The shard that decides on a link, where this process owns it. It stays the same for an unspread host."""
+        index = self._layout.shard_at(site.hash, mark)
+        owner = shard if index == shard.index else self._owned(index)
+        if self._layout.spread == 1:
+            site.owner = owner
+        return owner
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
         """Offer one request that a callback yielded for the page of `parent`."""
@@ -175,9 +190,7 @@ class Discovery:
         return self._layout.shard_of(host_key(request.url), self._fingerprint(request))
 
     def _place(self, shard: Shard, request: Request, mark: int) -> None:
-        self._hand_over(shard, self._layout.shard_of(host_key(request.url), mark), request, mark)
-
-    def _hand_over(self, shard: Shard, index: int, request: Request, mark: int) -> None:
+        index = self._layout.shard_of(host_key(request.url), mark)
         owner = shard if index == shard.index else self._owned(index)
         if owner is None:
             shard.send_foreign(index, request)

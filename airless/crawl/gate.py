@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from airless.core.clock import Clock
 from airless.crawl.fetch import Fetcher
+from airless.crawl.robots import Rules
 from airless.crawl.robots_cache import Robots, RobotsCache
 from airless.crawl.schedule import HostQueue
 from airless.crawl.settings import Settings
@@ -16,6 +17,11 @@ from airless.crawl.visit import Outcome, target_of
 logger = logging.getLogger("airless.crawl")
 
 ROBOTS_TRIES = 4
+
+# So long the cache isn't asked for a host again; it learns all the same which origins are in use.
+_MOMENT_S = 1.0
+# What hosts remember is bounded by their number alone, so that each may remember no more than this.
+_LIGHT_BYTES = 8_192
 
 
 class Gate:
@@ -42,17 +48,27 @@ class Gate:
 
     def passes(self, queue: HostQueue, url: str) -> bool:
         """Whether it is known at once that the URL may be fetched; else `check` says what becomes of it."""
-        if queue.spent or queue.probing:
+        if queue.probing or queue.pages >= queue.cap:
             return False
         if self._robots is None:
             return True
-        robots = self._robots.known(origin(url))
-        return (
-            robots is not None
-            and not robots.unreachable
-            and (robots.rules.crawl_delay_s or 0.0) <= queue.crawl_delay_s
-            and robots.rules.allows(target_of(url))
-        )
+        if queue.rules is not None:
+            start, until_s, rules = queue.rules
+            if url.startswith(start) and self._clock.now() < until_s:
+                return rules.allows(url[len(start) - 1 :])
+        found = self._rules(self._robots, queue, url)
+        return found is not None and found.allows(target_of(url))
+
+    def _rules(self, cache: RobotsCache, queue: HostQueue, url: str) -> Rules | None:
+        """The rules that are known to count for a URL. Light ones are remembered by its host for a moment."""
+        site = origin(url)
+        robots = cache.known(site)
+        if robots is None or robots.unreachable or (robots.rules.crawl_delay_s or 0.0) > queue.crawl_delay_s:
+            return None
+        queue.rules = None
+        if robots.rules.weight_bytes <= _LIGHT_BYTES:
+            queue.rules = f"{site}/", min(robots.expires_s, self._clock.now() + _MOMENT_S), robots.rules
+        return robots.rules
 
     async def check(self, queue: HostQueue, url: str) -> Outcome | None:
         """None lets the URL pass; else it is skipped, or has to wait until its host is no longer blocked."""

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from airless.core.clock import Clock
 from airless.core.codec import decode
@@ -22,7 +23,7 @@ from airless.crawl.request import Request
 from airless.crawl.schedule import Schedule
 from airless.crawl.shard import ADMIT
 from airless.crawl.shards import Shards
-from airless.crawl.sites import host_key
+from airless.crawl.sites import host_keys
 from airless.crawl.urls import canonical
 from airless.crawl.workers import Workers
 
@@ -173,7 +174,7 @@ class Intake:
     async def _accept(self, delivery: Delivery, *, probe: bool = False) -> None:
         try:
             arrived = self._read(delivery)
-            hosts = [host_key(request.url) for request in arrived.requests]
+            hosts = host_keys([request.url for request in arrived.requests])
         except (MessageError, ValueError, LookupError) as error:
             logger.error("a message on %s can't be read and was laid aside: %s", delivery.topic, error)
             self._shards.laid_aside[f"dead/{delivery.topic}/{delivery.id}"] = delivery.body
@@ -201,10 +202,12 @@ class Intake:
             shard.give_back(held, delay_s)
         else:
             shard.hold(held)
-            for position, (host, request) in enumerate(zip(hosts, requests, strict=True)):
-                if not held.done >> position & 1:
-                    shard.buffered += 1
-                    self._schedule.add(host, Entry(request, held, position))
+            left = [position for position in range(held.total) if not held.done >> position & 1]
+            shard.buffered += len(left)
+            for host, positions in groupby(left, hosts.__getitem__):
+                self._schedule.add(
+                    host, *[Entry(requests[position], held, position) for position in positions]
+                )
         self._changed()
 
     def _read(self, delivery: Delivery) -> _Arrived:

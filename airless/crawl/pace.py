@@ -35,7 +35,7 @@ class HostPace:
     """One host's pace. Ask `ready_at`, then tell `started` and, for each start, `finished`.
 
     `in_flight` is how many requests were started and have not finished, `limit` how many may be at once as
-    things stand.
+    things stand. `unreachable` says that so many connections failed in a row that trying again is pointless.
 
     The limit of requests at once grows by one a round of successes up to `per_host` and halves on overload
     (429, 503, time-outs, connection faults, server errors in a row), which also makes the host wait; it falls
@@ -45,6 +45,7 @@ class HostPace:
 
     __slots__ = (
         "_backoffs",
+        "_calm",
         "_ceiling",
         "_crawl_delay_s",
         "_eased_at",
@@ -62,6 +63,7 @@ class HostPace:
         "_slow_s",
         "in_flight",
         "limit",
+        "unreachable",
     )
 
     def __init__(self, settings: Pace, rng: random.Random) -> None:
@@ -78,15 +80,12 @@ class HostPace:
         self._backoffs = 0
         self._errors = 0
         self._faults = 0
+        self._calm = True
+        self.unreachable = False
         self._overloaded_at = -math.inf
         self._eased_at = -math.inf
         self._fast_s: float | None = None
         self._slow_s = 0.0
-
-    @property
-    def unreachable(self) -> bool:
-        """Whether so many connections failed in a row that trying again is pointless."""
-        return self._faults >= UNREACHABLE_FAULTS
 
     def share(self, shards: int) -> None:
         """Take one part of the host's rate, where its requests are spread over `shards` shards."""
@@ -120,7 +119,6 @@ class HostPace:
     def finished(
         self,
         now: float,
-        *,
         status: int | None,
         latency_s: float,
         error: FetchError | None = None,
@@ -131,23 +129,25 @@ class HostPace:
         `latency_s` is the time since its start. Of requests that were in flight together when the host broke
         down, only the first counts as a breakdown; the others started before it could be known.
         """
-        self.in_flight = max(0, self.in_flight - 1)
+        if self.in_flight:
+            self.in_flight -= 1
+        if error is None and retry_after_s is None and status is not None and status < 400:
+            self._succeeded(now, latency_s)
+            return
         early = now - latency_s < self._overloaded_at <= now
-        if error is None and status is not None and status < 400 and retry_after_s is None:
-            self._succeeded(now, latency_s, early)
-        elif isinstance(error, ConnectError | FetchTimeout):
-            self._faults += 1
+        if isinstance(error, ConnectError | FetchTimeout):
+            self._troubled(self._faults + 1)
             self._overloaded(now, early)
         elif status in (429, 503):
-            self._faults = 0
+            self._troubled(0)
             self._overloaded(now, early)
         elif isinstance(error, TruncatedBody) or (status is not None and status >= 500):
-            self._faults = 0
+            self._troubled(0)
             self._errors += 1
             if self._errors >= REPEATED_ERRORS:
                 self._overloaded(now, early)
         elif status is not None:
-            self._succeeded(now, latency_s, early)
+            self._succeeded(now, latency_s)
         if retry_after_s is not None and (status is None or status >= 400):
             self._hold_until = max(self._hold_until, now + min(retry_after_s, MAX_RETRY_AFTER_S))
 
@@ -174,7 +174,7 @@ class HostPace:
         self._set_limit(min(max(1.0, float(state.get("limit", self._ceiling))), float(self._ceiling)))
         self._backoffs = int(state.get("backoffs", 0))
         self._errors = int(state.get("errors", 0))
-        self._faults = int(state.get("faults", 0))
+        self._troubled(int(state.get("faults", 0)))
 
     def _set_limit(self, limit: float) -> None:
         self._limit = limit
@@ -194,20 +194,30 @@ class HostPace:
         if self._settings.adaptive:
             self._set_limit(max(1.0, self._limit / 2))
 
-    def _succeeded(self, now: float, latency_s: float, early: bool) -> None:
-        self._faults = 0
-        if early:
+    def _troubled(self, faults: int) -> None:
+        """Something went wrong; so many connections have failed in a row now."""
+        self._calm = False
+        self._faults = faults
+        self.unreachable = faults >= UNREACHABLE_FAULTS
+
+    def _recovered(self, now: float, latency_s: float) -> bool:
+        """A success ends the troubles before it; whether it was started after the host broke down."""
+        self._troubled(0)
+        if now - latency_s < self._overloaded_at <= now:
+            return False
+        self._errors = self._backoffs = 0
+        return True
+
+    def _succeeded(self, now: float, latency_s: float) -> None:
+        if not (self._calm or self._recovered(now, latency_s)) or not self._settings.adaptive:
             return
-        self._errors = 0
-        self._backoffs = 0
-        if not self._settings.adaptive:
-            return
-        if self._fast_s is None:
-            self._fast_s = self._slow_s = latency_s
-        self._fast_s += _FAST * (latency_s - self._fast_s)
-        self._slow_s += _SLOW * (latency_s - self._slow_s)
-        if self._fast_s > _LATENCY_RATIO * self._slow_s and self._fast_s - self._slow_s > _LATENCY_RISE_S:
-            self._ease(now, self._fast_s)
+        fast_s, slow_s = self._fast_s, self._slow_s
+        if fast_s is None:
+            fast_s = slow_s = latency_s
+        self._fast_s = fast_s = fast_s + _FAST * (latency_s - fast_s)
+        self._slow_s = slow_s = slow_s + _SLOW * (latency_s - slow_s)
+        if fast_s > _LATENCY_RATIO * slow_s and fast_s - slow_s > _LATENCY_RISE_S:
+            self._ease(now, fast_s)
         elif self._limit < self._ceiling:
             self._set_limit(min(float(self._ceiling), self._limit + 1.0 / self._limit))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from airless.core.errors import MessageError
-from airless.crawl.request import Follow, Request
+from airless.crawl.request import Follow, Request, callback_name, link
 
 _OPTIONAL = ("callback", "meta", "headers", "referrer")
 _NUMBERS = ("priority", "depth", "redirects", "attempt")
@@ -57,11 +58,8 @@ def unpack(data: Mapping[str, Any]) -> list[Request]:
             _check("referrer", referrer, str, None)
             _check_number("depth", depth, least=0)
             _check_number("priority", priority)
-            for url in _list("links", urls):
-                request = Request(_url(url), callback=callback, priority=priority)
-                request.referrer = referrer
-                request.depth = depth
-                requests.append(request)
+            callback = callback_name(callback)
+            requests += [link(_url(url), callback, priority, depth, referrer) for url in _list("links", urls)]
         requests.extend(map(request_from_dict, _list("requests", data.get("requests", []))))
     except (TypeError, ValueError, KeyError) as error:
         raise MessageError(f"not a frontier message: {error}") from error
@@ -143,13 +141,8 @@ def _check_fields(fields: Mapping[str, Any]) -> None:
 
 def in_batches(requests: Iterable[Request], size: int) -> Iterable[list[Request]]:
     """Lists of at most `size` requests."""
-    batch: list[Request] = []
-    for request in requests:
-        batch.append(request)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    left = iter(requests)
+    while batch := list(islice(left, size)):
         yield batch
 
 

@@ -31,6 +31,8 @@ _FIELDS = {
 }
 """Field names in lower case, with the misspellings that sites really have."""
 
+_RULE_BYTES, _PIECE_BYTES = 250, 45
+
 _TOKEN = re.compile(r"[A-Za-z_-]*")
 _COMPATIBLE = re.compile(r"\(\s*compatible;\s*([A-Za-z_-]+)")
 _SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]*)?|\.[0-9]+")
@@ -86,16 +88,24 @@ class Rules:
 
     `rules` are ordered so that the first that matches decides. `crawl_delay_s` is as the file says it,
     uncapped; with several lines the largest. `sitemaps` are the values as written (for all agents), which
-    need not be valid URLs.
+    need not be valid URLs. `weight_bytes` is about how much memory all that takes.
     """
 
     rules: tuple[Rule, ...] = ()
     crawl_delay_s: float | None = None
     sitemaps: tuple[str, ...] = ()
+    weight_bytes: int = field(init=False, repr=False, compare=False)
+    _heads: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _prefixes: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     _patterns: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        weight = sum(2 * rule.octets + _RULE_BYTES + _PIECE_BYTES * len(rule.pieces) for rule in self.rules)
+        object.__setattr__(self, "weight_bytes", weight + sum(map(len, self.sitemaps)))
+        # How a path begins that a rule may cover, up to the rule's first escape: written without escapes itself,
+        # it begins so before it is made comparable, too.
+        heads = dict.fromkeys(rule.pieces[0].partition(b"%")[0].decode() for rule in self.rules)
+        object.__setattr__(self, "_heads", tuple(heads))
         # Most rules are plain prefixes and most pages match none of them: one call rules all those out.
         prefixes = tuple(rule.pieces[0] for rule in self.rules if rule.is_prefix)
         object.__setattr__(self, "_prefixes", prefixes)
@@ -152,10 +162,10 @@ class Rules:
         The matching rule with the most octets decides, an allow on a tie; without one, and for /robots.txt
         itself, it may be (RFC 9309 §2.2.2).
         """
-        if not self.rules or target == "/robots.txt":
-            return True
         if not target.startswith("/"):
             target = "/" + target
+        if target == "/robots.txt" or not (target.startswith(self._heads) or "%" in target):
+            return True
         if _PLAIN.fullmatch(target):
             octets = target.encode()
         else:

@@ -35,7 +35,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """What is read of a robots.txt, whatever the crawl's cap on pages; beyond it the file can't be had."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ENTRY_BYTES, _RULE_BYTES, _PIECE_BYTES = 1_000, 200, 45
+_ENTRY_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +252,7 @@ class _Turn:
 
 def _weight(robots: Robots) -> int:
     """About how many bytes of memory an entry takes."""
-    rules = sum(rule.octets + _RULE_BYTES + _PIECE_BYTES * len(rule.pieces) for rule in robots.rules.rules)
-    return _ENTRY_BYTES + rules + sum(map(len, robots.rules.sitemaps))
+    return _ENTRY_BYTES + robots.rules.weight_bytes
 
 
 def _max_age_s(headers: Headers) -> float:

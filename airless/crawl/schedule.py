@@ -6,10 +6,15 @@ import heapq
 import math
 from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airless.crawl.held import Entry
 from airless.crawl.pace import HostPace
+from airless.crawl.request import Request
+from airless.crawl.robots import Rules
+
+HostRules = tuple[str, float, Rules]
+"""How the URLs begin for which the rules count, up to their path's "/", and until when they do."""
 
 # Idle hosts are forgotten beyond this number, so that a broad crawl's memory is bounded.
 _REMEMBERED_HOSTS = 10_000
@@ -19,7 +24,7 @@ class HostQueue:
     """What waits for one host, and that host's pace. Highest priority first, then nearest to the seeds.
 
     While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` is
-    how many it gave; no more are under way than are left of its `cap`.
+    how many it gave; no more are under way than are left of its `cap`. `rules` is what the gate remembers of it.
     """
 
     __slots__ = (
@@ -33,6 +38,7 @@ class HostQueue:
         "pages",
         "probing",
         "queued",
+        "rules",
         "size",
     )
 
@@ -45,45 +51,44 @@ class HostQueue:
         self.crawl_delay_s = 0.0
         self.probing = False
         self.queued = False
+        self.rules: HostRules | None = None
         self.size = 0
         self._lanes: dict[tuple[int, int], deque[Entry]] = {}
-        self._order: list[tuple[int, int]] = []
+        self._order: list[tuple[int, int, deque[Entry]]] = []
 
     @property
     def spent(self) -> bool:
         """The host has given as many pages as it may."""
         return self.pages >= self.cap
 
-    def push(self, entry: Entry) -> None:
-        request = entry.request
-        key = (-request.priority, request.depth)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._new_lane(key)
-        lane.append(entry)
-        self.size += 1
+    def push(self, entries: Sequence[Entry]) -> None:
+        priority = depth = None
+        for entry in entries:
+            request = entry.request
+            # What comes together mostly goes together.
+            if request.depth != depth or request.priority != priority:
+                depth, priority = request.depth, request.priority
+                lane = self._lane(request)
+            lane.append(entry)
+        self.size += len(entries)
 
     def push_back(self, entry: Entry) -> None:
         """Put an entry back in front: its turn had come but the host could not take it."""
-        key = (-entry.request.priority, entry.request.depth)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._new_lane(key)
-        lane.appendleft(entry)
+        self._lane(entry.request).appendleft(entry)
         self.size += 1
 
     def pop(self, deepest: float = math.inf) -> Entry | None:
         """The next entry that is no further than `deepest` from the seeds; None if there is none."""
-        for key in self._order:
-            if key[1] <= deepest:
+        for place in self._order:
+            if place[1] <= deepest:
                 break
         else:
             return None
-        lane = self._lanes[key]
+        lane = place[2]
         entry = lane.popleft()
         if not lane:
-            del self._lanes[key]
-            self._order.remove(key)
+            del self._lanes[place[:2]]
+            self._order.remove(place)
         self.size -= 1
         return entry
 
@@ -104,9 +109,12 @@ class HostQueue:
         self.size = 0
         return entries
 
-    def _new_lane(self, key: tuple[int, int]) -> deque[Entry]:
-        insort(self._order, key)
-        lane = self._lanes[key] = deque()
+    def _lane(self, request: Request) -> deque[Entry]:
+        key = (-request.priority, request.depth)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = deque()
+            insort(self._order, (*key, lane))
         return lane
 
     def drain_s(self, now: float) -> float:
@@ -143,13 +151,11 @@ class Schedule:
             queue = self._hosts[name] = self._new_host(name)
         return queue
 
-    def add(self, host: str, entry: Entry) -> None:
+    def add(self, host: str, *entries: Entry) -> None:
         queue = self.host(host)
-        queue.push(entry)
-        self.size += 1
-        if not queue.queued:
-            queue.queued = True
-            self._ready.append(queue)
+        queue.push(entries)
+        self.size += len(entries)
+        self.wake(queue)
 
     def put_back(self, queue: HostQueue, entry: Entry) -> None:
         """Return an entry whose turn has to come again."""

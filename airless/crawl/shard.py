@@ -11,6 +11,7 @@ import base64
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from airless.crawl.packing import in_batches, pack
 from airless.crawl.records import progress_of, read_document, read_segment, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
+from airless.crawl.seen import pack_fingerprints
 from airless.crawl.sent import Sent
 
 BATCH_REQUESTS = 200
@@ -34,6 +36,8 @@ ADMIT = "admit"
 _DELTA_LIMIT = 2_048
 _MERGE_AT = 8
 _REMEMBERED_IDS = 64
+
+_priority = attrgetter("priority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Shard:
         self._seq = 0
         self._segment_number = 0
         self._delta = bytearray()
+        self._marks: list[int] = []
         self._segments: list[tuple[str, int]] = []
         self._progress: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Held] = {}
@@ -168,7 +173,7 @@ class Shard:
     def see(self, fingerprint: int) -> bool:
         """Mark a fingerprint as seen; True if it was new."""
         if self.seen.add(fingerprint):
-            self._delta += fingerprint.to_bytes(8, "little")
+            self._marks.append(fingerprint)
             self.dirty = True
             return True
         return False
@@ -234,6 +239,8 @@ class Shard:
             name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}"
             put[name] = b"".join(self._items)
             self._items = []
+        self._delta += pack_fingerprints(self._marks)
+        self._marks.clear()
         if len(self._delta) >= _DELTA_LIMIT * 8:
             name = self._next_segment()
             put[name] = bytes(self._delta)
@@ -309,6 +316,8 @@ class Shard:
 
 
 def _by_priority(requests: list[Request]) -> Iterable[list[Request]]:
+    if len(set(map(_priority, requests))) < 2:
+        return [requests] if requests else []
     lanes: dict[int, list[Request]] = {}
     for request in requests:
         lanes.setdefault(request.priority, []).append(request)

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from airless.crawl.scope import Scope
 from airless.crawl.urls import split_origin
+
+if TYPE_CHECKING:
+    from airless.crawl.shard import Shard
 
 _MEMO = 10_000
 
 
 class Site:
-    """A host in scope: its key, and the hash of that, from which its shards are counted."""
+    """A host in scope: its key, and the hash of that, from which its shards are counted.
 
-    __slots__ = ("hash", "host")
+    `owner` is its shard, once it is known to have one alone, which this process owns.
+    """
+
+    __slots__ = ("hash", "host", "owner")
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.hash = host_hash(host)
+        self.owner: Shard | None = None
 
 
 class Sites(dict[str, Site | None]):
@@ -45,6 +54,17 @@ class Sites(dict[str, Site | None]):
 def host_key(url: str) -> str:
     """What a pace and a shard belong to: the host, with its port where that is not the scheme's own."""
     return _key(url[: url.index("/", 8)])
+
+
+def host_keys(urls: Iterable[str]) -> list[str]:
+    """The `host_key` of each; of neighbours that begin alike it is found once."""
+    keys, start, key = [], " ", ""
+    for url in urls:
+        if not url.startswith(start):
+            start = url[: url.index("/", 8) + 1]
+            key = host_key(start)
+        keys.append(key)
+    return keys
 
 
 def host_hash(host: str) -> int:

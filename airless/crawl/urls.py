@@ -202,9 +202,11 @@ def trap(url: str, depth: int, traps: Traps) -> str | None:
         return "url_too_long"
     if depth > traps.depth:
         return "trap_depth"
-    path, mark, query = url.partition("?")
-    if mark and query.count("&") >= traps.query_parameters:
-        return "too_many_parameters"
+    path = url
+    if "?" in url:
+        path, _, query = url.partition("?")
+        if query.count("&") >= traps.query_parameters:
+            return "too_many_parameters"
     if path.count("/") - 2 > traps.path_repeats and _most_repeated(path) > traps.path_repeats:
         return "path_repeats"
     return None

@@ -45,6 +45,7 @@ class Workers:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained = asyncio.Event()
+        self._stopped = False
         self.stopping = asyncio.Event()
         self.on_idle: Callable[[], None] = lambda: None
         self.under_way = 0
@@ -101,12 +102,12 @@ class Workers:
             self.pump()
         return taken
 
-    def ended(self, *, counts: bool) -> None:
+    def ended(self, counts: bool) -> None:
         """A turn is over; `counts` says that it used up its place in the budget."""
         if not counts:
             self._budget.give_back()
         self.under_way -= 1
-        if not self.under_way and self.stopping.is_set():
+        if not self.under_way and self._stopped:
             self._drained.set()
 
     def pump(self) -> None:
@@ -126,6 +127,7 @@ class Workers:
 
     def stop(self) -> None:
         """Start nothing more."""
+        self._stopped = True
         self.stopping.set()
         self.pump()
 
@@ -137,6 +139,7 @@ class Workers:
 
     def close(self) -> None:
         """Who waited is gone: neither a timer nor a late `stop` hands out work any more."""
+        self._stopped = True
         self.stopping.set()
         self._idle.clear()
         if self._timer is not None:
@@ -160,14 +163,16 @@ class Workers:
         self.pump()
 
     def _take(self) -> Turn | None:
-        if self.stopping.is_set() or self._budget.spent:
+        if self._stopped or self._budget.spent:
             return None
         now = self._clock.now()
         if now >= self._deadline_s:
             self.stop()
             return None
-        deepest = math.inf if self._levels is None else self._deepest_now(self._levels)
-        taken = self._schedule.take(now, deepest)
+        if self._levels is None:
+            taken = self._schedule.take(now)
+        else:
+            taken = self._schedule.take(now, self._deepest_now(self._levels))
         if taken is None:
             return None
         if not self._budget.take():

@@ -368,3 +368,26 @@ def test_a_spread_host_has_its_pages_in_several_shards() -> None:
     filled = [index for index, shard in shards.items() if shard._out]
     assert len(filled) == 4
     assert sum(len(shard._out) for shard in shards.values()) == 200
+
+
+def test_a_host_that_is_spread_has_no_one_owner() -> None:
+    layout = Layout("job", 16, spread=4)
+    shards = {index: Shard(layout, index) for index in range(16)}
+    discovery = Discovery(DEFAULTS, Scope.of((), ("*",)), layout, shards.get)
+    here = shards[layout.shard_of(HERE, 0)]
+    urls = [f"{PAGE}{n}" for n in range(200)]
+    for _ in range(2):
+        discovery.follow(here, _page(), Follow(urls))
+    owners = {request.url: index for index, shard in shards.items() for request in shard._out}
+    assert owners == {url: discovery.shard_of(Request(url)) for url in urls}
+    assert len(set(owners.values())) == 4
+
+
+def test_links_go_to_a_shard_of_our_own_from_when_it_is_loaded() -> None:
+    world = World()
+    index = LAYOUT.shard_of("elsewhere.example", 0)
+    world.follow("http://elsewhere.example/a")
+    assert [request.url for request in world.shard._foreign[index]] == ["http://elsewhere.example/a"]
+    world.shards[index] = Shard(LAYOUT, index)
+    world.follow("http://elsewhere.example/b")
+    assert [request.url for request in world.shards[index]._out] == ["http://elsewhere.example/b"]

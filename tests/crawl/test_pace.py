@@ -345,3 +345,29 @@ def test_full_jitter_spreads_from_nothing_to_the_capped_power_of_two() -> None:
     assert min(waits_s) < 0.1
     assert max(waits_s) > 7.9
     assert sum(waits_s) / 1_000 == pytest.approx(4.0, rel=0.1)
+
+
+def test_a_host_that_was_never_in_trouble_is_paced_as_one_that_was() -> None:
+    rng = random.Random(3)
+    answers: list[tuple[int | None, FetchError | None]] = [
+        (None, ConnectError("refused")),
+        (503, None),
+        (500, None),
+    ]
+    answers += [(404, None), (None, None)] + 20 * [(200, None)]
+    for _ in range(200):
+        calm, wary = host(Pace(per_host=16)), host(Pace(per_host=16))
+        wary._calm = False
+        now = NOW
+        for _ in range(60):
+            now += rng.choice((0.0, 0.1, 5.0))
+            status, error = rng.choice(answers)
+            latency_s = rng.choice((0.1, 0.2, 3.0, 20.0))
+            for pace in (calm, wary):
+                end(pace, status, now=now, latency_s=latency_s, error=error)
+            assert (calm.limit, calm.unreachable, calm.ready_at(now), calm.dump(now)) == (
+                wary.limit,
+                wary.unreachable,
+                wary.ready_at(now),
+                wary.dump(now),
+            )

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from airless.crawl.robots import LIMIT_BYTES, Rules, product_token
+from airless.crawl.robots import LIMIT_BYTES, Rules, _comparable, product_token
 
 
 def rules(text: str, agent: str = "ExampleBot") -> Rules:
@@ -361,3 +361,23 @@ Disallow: /%2A$x$
 
 def test_an_odd_url_is_matched_and_never_raises() -> None:
     assert rules("User-agent: *\nDisallow: /x").allows("/\ud800")
+
+
+def test_the_first_rule_that_matches_decides_whatever_is_looked_at_first() -> None:
+    rng = random.Random(9)
+    parts = ["/", "a", "b", "ab", "%61", "%2F", "%7E", "~", ":", "%3a", "?", "é", "*", "$", "."]
+
+    def path() -> str:
+        return "/" + "".join(rng.choice(parts) for _ in range(rng.randrange(6)))
+
+    ruled_out = 0
+    for _ in range(3_000):
+        lines = [f"{rng.choice(('Allow', 'Disallow'))}: {path()}" for _ in range(rng.randrange(5))]
+        found = rules("User-agent: *\n" + "\n".join(lines))
+        for _ in range(5):
+            target = path()
+            octets = _comparable(target.encode(), wildcards=False)
+            expected = next((rule.allow for rule in found.rules if rule.matches(octets)), True)
+            assert found.allows(target) == expected, (lines, target)
+            ruled_out += not any(rule.matches(octets) for rule in found.rules)
+    assert ruled_out > 1_000

@@ -284,3 +284,17 @@ def test_hosts_that_can_not_be_forgotten_are_not_looked_through_again_for_each_n
         schedule.add(f"h{n}", _entry(f"http://h{n}/"))
     assert schedule.hosts == 2_000
     assert looks <= 10
+
+
+def test_what_comes_together_goes_by_priority_and_depth_too() -> None:
+    schedule = _schedule(per_host=100)
+    entries = []
+    for n, (priority, depth) in enumerate([(0, 2), (0, 2), (5, 1), (0, 1), (5, 1), (0, 2)]):
+        entry = _entry(f"http://a/{n}", priority)
+        entry.request.depth = depth
+        entries.append(entry)
+    schedule.add("a", *entries)
+    schedule.add("a", *entries[:1])
+    assert schedule.size == 7
+    assert [_take(schedule) for _ in range(7)] == [f"http://a/{n}" for n in (2, 4, 3, 0, 1, 5, 0)]
+    assert _take(schedule) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airless.crawl.scope import Scope
-from airless.crawl.sites import Sites, host_hash, host_key
+from airless.crawl.sites import Sites, host_hash, host_key, host_keys
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,19 @@ def test_the_memory_of_sites_is_bounded() -> None:
     for number in range(25_000):
         assert sites.of(f"http://{number}.example.com/") is not None
         assert len(sites) <= 10_000
+
+
+def test_the_hosts_of_many_urls_are_those_of_each() -> None:
+    urls = [
+        "http://example.com/",
+        "http://example.com/a",
+        "http://example.com:8080/",
+        "http://example.com/http://example.com/",
+        "https://example.com/b",
+        "http://example.company/",
+        "http://me@example.com/",
+        "http://[::1]/",
+        "http://example.com/",
+    ]
+    assert host_keys(urls) == [host_key(url) for url in urls]
+    assert host_keys([]) == []

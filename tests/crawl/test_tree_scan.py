@@ -16,6 +16,7 @@ from airless.crawl.request import Request
 from airless.crawl.response import Response
 from airless.crawl.scan import PageFollow
 from airless.crawl.scope import Scope
+from airless.crawl.seen import unpack_fingerprints
 from airless.crawl.settings import Dedup, Limits, Settings
 from airless.crawl.shard import Shard
 from airless.crawl.tree_scan import TreeScan
@@ -110,7 +111,7 @@ class Crawl:
     @property
     def outcome(self) -> tuple[Any, ...]:
         counts = self.shard.counts
-        marks = {bytes(self.shard._delta[at : at + 8]) for at in range(0, len(self.shard._delta), 8)}
+        marks = {*self.shard._marks, *unpack_fingerprints(bytes(self.shard._delta))}
         return (
             counts.discovered,
             dict(counts.skipped),
