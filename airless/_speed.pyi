@@ -1,8 +1,10 @@
 from collections.abc import Callable, Mapping
-from typing import Any, SupportsIndex, TypeVar, final
+from types import MemberDescriptorType
+from typing import Any, Self, SupportsIndex, TypeVar, final
 
 from airless.crawl.errors import FetchError
 
+_Record = TypeVar("_Record")
 _Site = TypeVar("_Site")
 
 @final
@@ -131,26 +133,41 @@ class Seen:
     def nbytes(self) -> int:
         """Bytes of its tables."""
 
+class Fields:
+    """Header fields in wire form: `airless.crawl.fields.Fields`, whose `_find` a subclass has."""
+
+    _known: list[tuple[str, str]] | None
+    _wire: bytes | None
+
+    @classmethod
+    def from_wire(cls, fields: bytes, /) -> Self: ...
+    def get(self, name: str, /, default: object = None) -> object: ...
+
 def scan(
-    body: bytes, /, *, frames: bool = False, images: bool = False, next: bool = True, refresh: bool = True
+    body: bytes, /, frames: bool = False, images: bool = False, next: bool = True, refresh: bool = True
 ) -> Page | None:
     """What a page in UTF-8 without a byte order mark holds; None where only the DOM can tell.
 
     What is no UTF-8 reads as U+FFFD, as in the page's text.
-    The keywords are those of `airless.crawl.settings.Links`. Source: HTML standard §13.2.5.
+    The options are those of `airless.crawl.settings.Links`. Source: HTML standard §13.2.5.
     """
 
 def fingerprint(key: str | bytes, /) -> int:
     """BLAKE2b-64 (RFC 7693) of a key, read as big-endian: `airless.crawl.urls.fingerprint` of a GET."""
+
+def maker(
+    type: type[_Record], slots: tuple[MemberDescriptorType, ...], values: tuple[object, ...], /
+) -> Callable[..., _Record]:
+    """A function that makes records of a class from the values of its first slots, without `__init__`.
+
+    The last slots get `values`, where an empty list stands for a new one. Raises TypeError for what are no slots.
+    """
 
 def request_head(url: str, cut: int, rest: bytes, /) -> bytes | None:
     """The head of a GET (RFC 9112 §3) for what follows the first `cut` characters of a URL; `rest` follows the target.
 
     None where that isn't printable ASCII, or has a fragment: then it can't be sent as it is.
     """
-
-def header_field(fields: bytes, name: str, /) -> bytes | None:
-    """The first value of a field, among fields as `Line.take` gives them; `name` is in lower case."""
 
 api: int
 """Goes up with each change to what is offered here: another one's build is not used."""

@@ -13,6 +13,7 @@ from airless.crawl.items import is_item
 from airless.crawl.links import Link
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
+from airless.crawl.scan import PageFollow
 from airless.crawl.spider import Spider
 
 DEFAULT = "parse"
@@ -40,12 +41,14 @@ def run_callback(
     # The common case: nothing to wait for, and no generator around the callback's.
     try:
         for each in made:
-            if type(each) is dict or _is_result(each):
+            kind = type(each)
+            if kind is dict or kind is PageFollow or _is_result(each):
                 take(each)
             elif each is not None:
                 raise _no_result(each, _where(spider, name))
-    finally:
+    except BaseException:
         made.close()
+        raise
     if spider.rules:
         _apply_rules(spider, response, take)
     return None
@@ -94,8 +97,8 @@ def _where(spider: Spider, name: str) -> str:
 
 
 def _method(spider: Spider, name: str) -> Callable[[Response], Any]:
-    method = None if name.startswith("__") else getattr(spider, name, None)
-    if not callable(method):
+    method = getattr(spider, name, None)
+    if not callable(method) or (name is not DEFAULT and name.startswith("__")):
         raise ConfigError(f"{type(spider).__name__} has no method {name!r}, the callback of a request")
     return method  # type: ignore[no-any-return]
 

@@ -15,8 +15,9 @@ from selectolax.lexbor import LexborHTMLParser
 from airless.crawl import charset, links
 from airless.crawl.headers import Headers
 from airless.crawl.links import Link, LinkExtractor
-from airless.crawl.request import Follow, Request
-from airless.crawl.scan import PageFollow, scan
+from airless.crawl.making import maker_like
+from airless.crawl.request import Follow, Request, callback_name
+from airless.crawl.scan import page_follow, scan
 from airless.crawl.selectors import Page, Selector, SelectorList
 from airless.crawl.settings import Links
 from airless.crawl.tree_scan import TreeScan
@@ -42,21 +43,24 @@ class Response:
 
     `url` is the one that was fetched, `body` is decompressed; `wire_bytes` counts it as it came; `address`
     is the IP connected to; `fetched_at` are seconds since the epoch. `link_options` say which references of
-    the page are links where the callback doesn't.
+    the page are links where the callback doesn't. `content_type` is the media type in lower case, without
+    parameters, empty where the server named none; `is_html` says whether this is a page, by its content type or,
+    where there is none, by how it begins.
     """
 
     __slots__ = (
-        "_content_type",
+        "_declared",
         "_encoding",
-        "_is_html",
         "_page",
         "_scanned",
         "_text",
         "address",
         "body",
+        "content_type",
         "elapsed_s",
         "fetched_at",
         "headers",
+        "is_html",
         "link_options",
         "request",
         "status",
@@ -88,12 +92,44 @@ class Response:
         self.address = address
         self.fetched_at = fetched_at
         self.link_options = link_options
-        self._content_type: str | None = None
+        # Kept as facts, and not asked of the fields by each that needs them: a page is asked for them eight times.
+        self._declared = declared = headers.get("content-type")
+        self.content_type, is_html = _described(declared)
+        self.is_html = _LOOKS_LIKE_HTML.match(body) is not None if is_html is None else is_html
         self._encoding: str | None = None
-        self._is_html: bool | None = None
         self._text: str | None = None
         self._page: Page | None = None
         self._scanned: ScannedPage | TreeScan | Literal[False] | None = None
+
+    @staticmethod
+    def received(
+        url: str,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        request: Request,
+        wire_bytes: int,
+        address: str | None,
+        elapsed_s: float,
+    ) -> Response:
+        """The same as a Response of these, for those who make one for each page: sooner, and by position."""
+        declared = headers.get("content-type")
+        content_type, is_html = _described(declared)
+        if is_html is None:
+            is_html = _LOOKS_LIKE_HTML.match(body) is not None
+        return _received(
+            url,
+            status,
+            headers,
+            body,
+            request,
+            wire_bytes,
+            address,
+            elapsed_s,
+            declared,
+            content_type,
+            is_html,
+        )
 
     @classmethod
     def from_bytes(
@@ -137,32 +173,17 @@ class Response:
         return self.request.depth
 
     @property
-    def content_type(self) -> str:
-        """The media type in lower case, without parameters; empty where the server named none."""
-        if self._content_type is None:
-            self._content_type = _media_type(self.headers.get("content-type", ""))
-        return self._content_type
-
-    @property
-    def is_html(self) -> bool:
-        """Whether this is a page: by its content type or, where there is none, by how it begins."""
-        if self._is_html is None:
-            kind = self.content_type
-            self._is_html = kind in _HTML if kind else _LOOKS_LIKE_HTML.match(self.body) is not None
-        return self._is_html
-
-    @property
     def encoding(self) -> str:
         """The body's encoding, by its name in the Encoding standard, as HTML's sniffing finds it."""
         if self._encoding is None:
-            self._encoding = charset.detect(self.body, self.headers.get("content-type"))
+            self._encoding = charset.detect(self.body, self._declared)
         return self._encoding
 
     @property
     def text(self) -> str:
         """The body as text; what can't be decoded is U+FFFD."""
         if self._text is None:
-            self._text, self._encoding = charset.decode(self.body, self.headers.get("content-type"))
+            self._text, self._encoding = charset.decode(self.body, self._declared)
         return self._text
 
     def json(self) -> Any:
@@ -181,13 +202,16 @@ class Response:
 
     def _scan(self) -> ScannedPage | TreeScan | None:
         """What a scan of the page finds, unless its tree was given out: it may have been changed since."""
-        page = self._page
+        page, scanned = self._page, self._scanned
+        if page is None and scanned:
+            return scanned
         if page is not None and page.changeable:
             return None
-        if self._scanned is None:
-            body, self._encoding = charset.for_scan(self.body, self.headers.get("content-type"))
-            self._scanned = scan(body, self.link_options, None if page is None else page.tree) or False
-        return self._scanned or None
+        if scanned is None:
+            body, self._encoding = charset.for_scan(self.body, self._declared)
+            scanned = scan(body, self.link_options, None if page is None else page.tree) or False
+            self._scanned = scanned
+        return scanned or None
 
     @property
     def _document(self) -> Page:
@@ -195,7 +219,7 @@ class Response:
             if isinstance(self._scanned, TreeScan):
                 self._page = Page(self._scanned.tree)
             else:
-                body, self._encoding = charset.to_utf8(self.body, self.headers.get("content-type"))
+                body, self._encoding = charset.to_utf8(self.body, self._declared)
                 self._page = Page(LexborHTMLParser(body))
         return self._page
 
@@ -233,7 +257,7 @@ class Response:
         if scanned is None:
             return links.canonical_link(self._document.tree if self.is_html else None, self.headers, self.url)
         hrefs = scanned.canonicals
-        if not (hrefs or self.headers.get_all("link")):
+        if not hrefs and self.headers.get("link") is None:
             return None
         if hrefs:
             base = self.base_url
@@ -296,8 +320,16 @@ class Response:
         all_of_them = urls is None and css is None and not options
         if all_of_them and self.is_html and not self.link_options.obey_nofollow:
             scanned = self._scan() or TreeScan(self._document.tree, self.link_options)
-            base = self._relative_to(scanned.base)
-            return PageFollow(scanned, base, callback, meta, priority, headers)
+            base = self.url if scanned.base is None else self._relative_to(scanned.base)
+            return page_follow(
+                scanned,
+                base,
+                isinstance(scanned, TreeScan),
+                None if callback is None else callback_name(callback),
+                dict(meta) if meta else None,
+                priority,
+                dict(headers) if headers else None,
+            )
         found: Iterable[str]
         if urls is not None:
             if css is not None or options:
@@ -335,8 +367,26 @@ class Response:
 
 
 @lru_cache(maxsize=256)
-def _media_type(field: str) -> str:
-    return field.partition(";")[0].strip().lower()
+def _described(content_type: str | None) -> tuple[str, bool | None]:
+    """The media type that a field names, and whether that is a page's; None where it names none."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    return media_type, media_type in _HTML if media_type else None
+
+
+_received: Callable[..., Response] = maker_like(
+    Response("", 0, Headers(), b"", request=Request("")),
+    "url",
+    "status",
+    "headers",
+    "body",
+    "request",
+    "wire_bytes",
+    "address",
+    "elapsed_s",
+    "_declared",
+    "content_type",
+    "is_html",
+)
 
 
 def _reference(link: str | Link | Selector) -> str:

@@ -13,8 +13,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from airless.crawl.charset import valid_utf8
 from airless.crawl.compiled import speed
+from airless.crawl.making import maker_like
 from airless.crawl.offered import Offered
-from airless.crawl.request import Follow
+from airless.crawl.request import Follow, callback_name
 from airless.crawl.seen import SeenSet
 from airless.crawl.settings import Links
 from airless.crawl.sites import Site, Sites
@@ -37,9 +38,7 @@ def scan(body: bytes, options: Links, tree: LexborHTMLParser | None = None) -> P
         return None
     if speed is None:
         return TreeScan(LexborHTMLParser(valid_utf8(body)) if tree is None else tree, options)
-    return speed.scan(  # type: ignore[no-any-return]
-        body, frames=options.frames, images=options.images, next=options.next, refresh=options.refresh
-    )
+    return speed.scan(body, options.frames, options.images, options.next, options.refresh)  # type: ignore[no-any-return]
 
 
 def spellings() -> Spellings | None:
@@ -72,7 +71,11 @@ class PageFollow(Follow):
         priority: int = 0,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__((), callback=callback, meta=meta, priority=priority, headers=headers)
+        # In place of Follow's, which would make a list.
+        self.callback = None if callback is None else callback_name(callback)
+        self.meta = dict(meta) if meta else None
+        self.priority = priority
+        self.headers = dict(headers) if headers else None
         self._page = page
         self._base = base
         self._urls: list[str] | None = None
@@ -107,3 +110,14 @@ class PageFollow(Follow):
         if odd:
             odd = [url for reference in odd if (url := join(self._base, reference)) is not None]
         return fresh, odd, refused
+
+
+_Fields = dict[str, Any] | None
+
+page_follow: Callable[[Page | TreeScan, str, bool, str | None, _Fields, int, _Fields], PageFollow] = (
+    maker_like(
+        PageFollow(None, ""),  # type: ignore[arg-type]
+        *("_page", "_base", "of_tree", "callback", "meta", "priority", "headers"),
+    )
+)
+"""The Follow of a page: its scan, its base, `of_tree`, and as in Follow the callback's name and what it carries."""

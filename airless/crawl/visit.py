@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,13 @@ from airless.crawl.callbacks import run_callback
 from airless.crawl.errors import FetchError
 from airless.crawl.fetch import Fetcher
 from airless.crawl.items import encode
+from airless.crawl.making import maker_like
 from airless.crawl.pace import backoff_s
 from airless.crawl.packing import check
 from airless.crawl.request import IDEMPOTENT, Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.retry_after import parse_retry_after
+from airless.crawl.scan import PageFollow
 from airless.crawl.settings import Settings
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS, run_sitemap_callback
 from airless.crawl.sitemaps import MAX_BYTES
@@ -65,11 +67,15 @@ class Outcome:
 
     def take(self, result: Any) -> None:
         """Keep what a callback made. Raises TypeError or ValueError for what can't travel."""
-        if type(result) is not dict and isinstance(result, (Request, Follow)):
+        kind = type(result)
+        if kind is PageFollow or (kind is not dict and isinstance(result, (Request, Follow))):
             check(result)
             self.found.append(result)
         else:
             self.items.append(encode(result))
+
+
+_fetched: Callable[[], Outcome] = maker_like(Outcome("fetched"))
 
 
 class Visitor:
@@ -84,6 +90,7 @@ class Visitor:
         self._clock = clock
         self._rng = rng
         self._handled = settings.http.handle_statuses
+        self._links = settings.links
 
     async def visit(self, request: Request, *, last_try: bool) -> Outcome:
         """`last_try` forbids another attempt (the host is gone)."""
@@ -106,8 +113,8 @@ class Visitor:
         status = response.status
         rest = None
         if 200 <= status < 300 or self._reads(request, response):
-            outcome = Outcome("fetched")
-            response.link_options = self._settings.links
+            outcome = _fetched()
+            response.link_options = self._links
             response.fetched_at = self._clock.now()
             try:
                 if request.callback in SITEMAP_CALLBACKS:

@@ -21,7 +21,7 @@ static const uint16_t C1[32] = {
 
 static bool is_literal_byte(uint8_t c)
 {
-    return c != '&' && c != '\r' && c != 0;
+    return c > '&' || (c != '&' && c != '\r' && c != 0);
 }
 
 bool is_literal(const uint8_t *text, size_t length)

@@ -24,8 +24,9 @@ static const char *const INTEGRATION_POINTS[] = {
 
 static bool listed(const uint8_t *name, uint32_t length, const char *const *words, size_t count)
 {
+    uint8_t first = lower(*name);
     for (size_t i = 0; i < count; i++)
-        if (same_word(name, length, words[i]))
+        if ((uint8_t)*words[i] == first && same_word(name, length, words[i]))
             return true;
     return false;
 }

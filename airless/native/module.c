@@ -6,7 +6,7 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count,
 {
     static const char *const options[] = {"", "frames", "images", "next", "refresh"};
     PyObject *values[] = {NULL, Py_False, Py_False, Py_True, Py_True};
-    if (!read_arguments("scan", args, count, names, options, values, 5, 1))
+    if (!read_arguments("scan", args, count, names, options, values, 5, 5))
         return NULL;
     if (!PyBytes_Check(values[0])) {
         PyErr_SetString(PyExc_TypeError, "scan() argument 1 must be bytes");
@@ -79,43 +79,16 @@ static PyObject *request_head(PyObject *module, PyObject *const *args, Py_ssize_
     return head;
 }
 
-/* The value of a field whose name, in lower case, stands after an even number of line feeds. */
-static PyObject *header_field(PyObject *module, PyObject *args)
-{
-    (void)module;
-    const char *wire, *name;
-    Py_ssize_t size, name_size;
-    if (!PyArg_ParseTuple(args, "y#s#:header_field", &wire, &size, &name, &name_size))
-        return NULL;
-    const char *at = wire, *end = wire + size;
-    while (at < end) {
-        const char *field = at + 1;
-        const char *stop = memchr(field, '\n', (size_t)(end - field));
-        if (stop == NULL)
-            break;
-        const char *value = stop + 1;
-        const char *next = memchr(value, '\n', (size_t)(end - value));
-        if (next == NULL)
-            next = end;
-        bool same = stop - field == name_size;
-        for (Py_ssize_t i = 0; same && i < name_size; i++)
-            same = lower((uint8_t)field[i]) == (uint8_t)name[i];
-        if (same)
-            return PyBytes_FromStringAndSize(value, next - value);
-        at = next;
-    }
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef functions[] = {
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL | METH_KEYWORDS,
-     "scan(body, /, *, frames=False, images=False, next=True, refresh=True)\n--\n\n"
+     "scan(body, /, frames=False, images=False, next=True, refresh=True)\n--\n\n"
      "What a page in UTF-8 holds, or None where only the DOM can tell."},
     {"fingerprint", fingerprint, METH_O, "fingerprint(key, /)\n--\n\nBLAKE2b-64 of a key, as of a GET."},
-    {"header_field", header_field, METH_VARARGS,
-     "header_field(fields, name, /)\n--\n\nThe first value of a field of an answer, or None."},
     {"request_head", (PyCFunction)(void (*)(void))request_head, METH_FASTCALL,
      "request_head(url, cut, rest, /)\n--\n\nA GET of what follows the cut, or None where that can't be sent as it is."},
+    {"maker", new_maker, METH_VARARGS,
+     "maker(type, slots, values, /)\n--\n\n"
+     "A function that makes records from the values of their first slots; the last get those that are given here."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -131,7 +104,8 @@ static int execute(PyObject *module)
     if (!add_type(module, &page_spec, &state->page_type)
         || !add_type(module, &spellings_spec, &state->spellings_type)
         || !add_type(module, &seen_spec, &state->seen_type)
-        || !add_type(module, &line_spec, &state->line_type))
+        || !add_type(module, &line_spec, &state->line_type)
+        || !add_type(module, &fields_spec, &state->fields_type))
         return -1;
     if (PyModule_AddIntConstant(module, "api", 6) < 0)
         return -1;
@@ -150,6 +124,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->spellings_type);
     Py_VISIT(state->seen_type);
     Py_VISIT(state->line_type);
+    Py_VISIT(state->fields_type);
     Py_VISIT(state->entities);
     return 0;
 }
@@ -161,6 +136,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->spellings_type);
     Py_CLEAR(state->seen_type);
     Py_CLEAR(state->line_type);
+    Py_CLEAR(state->fields_type);
     Py_CLEAR(state->entities);
     return 0;
 }

@@ -85,11 +85,28 @@ static PyObject *decoded_all(PageObject *self, const Spans *spans)
 
 /* ---- hints ------------------------------------------------------------------------------------------- */
 
+/* Whether splitting a text and joining it with spaces gives the same, as far as that can be seen of its bytes. */
+static bool is_collapsed(const uint8_t *text, uint32_t length)
+{
+    bool spaced = true; /* before, or at the beginning */
+    for (uint32_t i = 0; i < length; i++) {
+        bool space = text[i] == ' ';
+        if (text[i] < ' ' || text[i] > '~' || (space && spaced))
+            return false;
+        spaced = space;
+    }
+    return !spaced;
+}
+
 static PyObject *page_title(PageObject *self, void *closure)
 {
     (void)closure;
     if (!self->found.has_title)
         Py_RETURN_NONE;
+    const uint8_t *written = text_at(self, self->found.title);
+    uint32_t length = self->found.title.length;
+    if (is_collapsed(written, length) && is_literal(written, length))
+        return PyUnicode_DecodeASCII((const char *)written, length, NULL);
     PyObject *title = NULL;
     PyObject *text = decoded(self, self->found.title, false);
     PyObject *words = text == NULL ? NULL : PyUnicode_Split(text, NULL, -1);
@@ -179,6 +196,8 @@ typedef struct {
     uint8_t *key;
     uint64_t *refused;
     Py_ssize_t refusals;
+    Blake2bTexts unmarked; /* the keys of refusals whose marks are still to be computed */
+    Py_ssize_t places[4];  /* of those marks */
 } Offer;
 
 static int deciding(const uint8_t *reference, size_t length)
@@ -214,18 +233,25 @@ static bool begin_offer(Offer *offer, const char *base, Py_ssize_t size)
     return true;
 }
 
-/* The string of an origin: the same one where it was asked for lately, as that has its hash. */
-static PyObject *origin_of(Offer *offer, const char *url, size_t length)
+/* Where the string of an origin is kept that was met lately: it has its hash, and is canonical. */
+static PyObject **place_of_origin(Offer *offer, const uint8_t *text, size_t length)
 {
-    uint64_t hash = hash_bytes((const uint8_t *)url, length, offer->memory->seed);
-    PyObject **kept = &offer->origins[hash % ORIGINS];
-    if (*kept != NULL) {
-        Py_ssize_t size;
-        const char *text = PyUnicode_AsUTF8AndSize(*kept, &size);
-        if (text != NULL && (size_t)size == length && !memcmp(text, url, length))
-            return Py_NewRef(*kept);
-    }
-    PyObject *origin = PyUnicode_DecodeASCII(url, (Py_ssize_t)length, NULL);
+    return &offer->origins[hash_bytes(text, length, offer->memory->seed) % ORIGINS];
+}
+
+static bool is_origin(PyObject *kept, const uint8_t *text, size_t length)
+{
+    Py_ssize_t size;
+    const char *known = kept == NULL ? NULL : PyUnicode_AsUTF8AndSize(kept, &size);
+    return known != NULL && (size_t)size == length && !memcmp(known, text, length);
+}
+
+static PyObject *origin_of(Offer *offer, const uint8_t *url, size_t length)
+{
+    PyObject **kept = place_of_origin(offer, url, length);
+    if (is_origin(*kept, url, length))
+        return Py_NewRef(*kept);
+    PyObject *origin = PyUnicode_DecodeASCII((const char *)url, (Py_ssize_t)length, NULL);
     if (origin != NULL) {
         PyObject *former = *kept;
         *kept = Py_NewRef(origin);
@@ -234,18 +260,61 @@ static PyObject *origin_of(Offer *offer, const char *url, size_t length)
     return origin;
 }
 
+/* The origin that an absolute reference begins with, and its length, where it was met lately: nothing is to be
+ * checked of it then. Else NULL. */
+static PyObject *known_origin(Offer *offer, const uint8_t *reference, size_t length, size_t *origin_length)
+{
+    if (length < 9 || memcmp(reference, "http", 4))
+        return NULL;
+    size_t host = reference[4] == 's' ? 8 : 7;
+    if (memcmp(reference + host - 3, "://", 3))
+        return NULL;
+    const uint8_t *path = memchr(reference + host, '/', length - host);
+    if (path == NULL)
+        return NULL;
+    *origin_length = (size_t)(path - reference);
+    PyObject *kept = *place_of_origin(offer, reference, *origin_length);
+    return is_origin(kept, reference, *origin_length) ? Py_NewRef(kept) : NULL;
+}
+
+static void put_mark(Offer *offer, Py_ssize_t place, uint64_t mark)
+{
+    offer->refused[place] = mark;
+    seen_prefetch(offer->seen, mark);
+    seen_prefetch(offer->seen, mark ^ offer->twist);
+}
+
+static void compute_marks(Offer *offer)
+{
+    uint64_t marks[4];
+    size_t count = offer->unmarked.count;
+    blake2b_64_all(&offer->unmarked, marks);
+    for (size_t i = 0; i < count; i++)
+        put_mark(offer, offer->places[i], marks[i]);
+}
+
+static void refuse(Offer *offer, const uint8_t *key, size_t size)
+{
+    Py_ssize_t place = offer->refusals++;
+    if (size > BLAKE2B_BLOCK) {
+        put_mark(offer, place, blake2b_64(key, size));
+        return;
+    }
+    offer->places[offer->unmarked.count] = place;
+    blake2b_add(&offer->unmarked, key, size);
+    if (offer->unmarked.count == 4)
+        compute_marks(offer);
+}
+
 /* A URL that is new: refused where it has no site, else one more of the fresh. */
-static bool offer_url(Offer *offer, size_t size, const uint8_t *key, size_t key_size)
+static bool offer_url(Offer *offer, PyObject *origin, size_t size, const uint8_t *key)
 {
     const char *url = (const char *)offer->url;
-    const char *path = memchr(url + 8, '/', size - 8);
-    PyObject *origin = origin_of(offer, url, (size_t)(path - url));
-    PyObject *site = origin == NULL ? NULL : PyObject_GetItem(offer->sites, origin);
-    Py_XDECREF(origin);
+    PyObject *site = PyObject_GetItem(offer->sites, origin);
     if (site == NULL)
         return false;
-    uint64_t mark = blake2b_64(key, key_size);
     if (site != Py_None) {
+        uint64_t mark = blake2b_64(key, size);
         PyObject *text = PyUnicode_DecodeASCII(url, (Py_ssize_t)size, NULL);
         bool fine = text != NULL
                     && append_new(offer->fresh, Py_BuildValue("(NKO)", text, (unsigned long long)mark, site));
@@ -253,9 +322,7 @@ static bool offer_url(Offer *offer, size_t size, const uint8_t *key, size_t key_
         return fine;
     }
     Py_DECREF(site);
-    offer->refused[offer->refusals++] = mark;
-    seen_prefetch(offer->seen, mark);
-    seen_prefetch(offer->seen, mark ^ offer->twist);
+    refuse(offer, key, size);
     return true;
 }
 
@@ -263,6 +330,7 @@ static bool offer_url(Offer *offer, size_t size, const uint8_t *key, size_t key_
  * processor has fetched where they stand. */
 static bool settle_refused(Offer *offer)
 {
+    compute_marks(offer);
     Py_ssize_t kept = 0;
     for (Py_ssize_t i = 0; i < offer->refusals; i++) {
         if (seen_has(offer->seen, offer->refused[i]))
@@ -290,38 +358,61 @@ static uint64_t spelling_of(const Offer *offer, const uint8_t *reference, size_t
     return hash_bytes(reference, length, offer->seeds[deciding(reference, length)]);
 }
 
+/* The key of the URL that stands in `offer->url`; NULL where its query has too many pairs. */
+static const uint8_t *key_of(Offer *offer, size_t size)
+{
+    if (!offer->sort_query || memchr(offer->url, '&', size) == NULL)
+        return offer->url;
+    return sorted_query(offer->url, size, offer->key) ? offer->key : NULL;
+}
+
+/* A URL that stands in `offer->url`, and was not met as it was spelled; its origin may be NULL. */
+static bool offer_resolved(
+    Offer *offer, PyObject *origin, size_t size, const uint8_t *key, uint64_t spelling)
+{
+    uint64_t hash = hash_bytes(key, size, offer->memory->seed);
+    /* A canonical URL is its own key, which was met this very moment. */
+    int added = hash == spelling ? 1 : memory_add(offer->memory, hash);
+    if (added < 0)
+        PyErr_NoMemory();
+    if (added <= 0)
+        return !added;
+    if (origin != NULL)
+        return offer_url(offer, origin, size, key);
+    const uint8_t *path = memchr(offer->url + 8, '/', size - 8);
+    origin = origin_of(offer, offer->url, (size_t)(path - offer->url));
+    bool fine = origin != NULL && offer_url(offer, origin, size, key);
+    Py_XDECREF(origin);
+    return fine;
+}
+
 static bool offer_reference(Offer *offer, const uint8_t *reference, size_t length, uint64_t spelling)
 {
     int added = memory_add(offer->memory, spelling);
-    if (added == 0)
-        return true;
-    if (added > 0 && !is_literal(reference, length)) {
+    if (added < 0)
+        PyErr_NoMemory();
+    if (added <= 0)
+        return !added;
+    if (!is_literal(reference, length)) {
         Py_ssize_t size = decode_text(reference, length, true, offer->entities, offer->decoded);
         if (size < 0)
             return false;
         reference = offer->decoded;
         length = (size_t)size;
     }
-    size_t size = 0;
-    Resolution resolution = added < 0 ? DROPPED : resolve(&offer->base, reference, length, offer->url, &size);
-    if (resolution == ODD)
-        return offer_odd(offer, reference, length);
-    const uint8_t *key = offer->url;
-    if (resolution == RESOLVED) {
-        if (offer->sort_query && memchr(key, '&', size) != NULL) {
-            if (!sorted_query(key, size, offer->key))
-                return offer_odd(offer, reference, length);
-            key = offer->key;
-        }
-        uint64_t hash = hash_bytes(key, size, offer->memory->seed);
-        /* A canonical URL is its own key, which was met this very moment. */
-        added = hash == spelling ? 1 : memory_add(offer->memory, hash);
-    }
-    if (added < 0) {
-        PyErr_NoMemory();
-        return false;
-    }
-    return resolution == DROPPED || !added || offer_url(offer, size, key, size);
+    size_t size, origin_length;
+    PyObject *origin = known_origin(offer, reference, length, &origin_length);
+    Resolution resolution = origin == NULL
+                                ? resolve(&offer->base, reference, length, offer->url, &size)
+                                : resolve_below(reference, length, origin_length, offer->url, &size);
+    const uint8_t *key = resolution == RESOLVED ? key_of(offer, size) : NULL;
+    bool fine = true;
+    if (key != NULL)
+        fine = offer_resolved(offer, origin, size, key, spelling);
+    else if (resolution != DROPPED)
+        fine = offer_odd(offer, reference, length);
+    Py_XDECREF(origin);
+    return fine;
 }
 
 static PyObject *little_endian(const uint64_t *numbers, Py_ssize_t count)
@@ -363,13 +454,16 @@ static PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize
     unsigned long long twist = PyLong_AsUnsignedLongLongMask(values[5]);
     if (PyErr_Occurred())
         return NULL;
-    Offer offer = {.memory = &((SpellingsObject *)spellings)->memory,
-                   .origins = ((SpellingsObject *)spellings)->origins,
-                   .seen = &((SeenObject *)seen)->seen,
-                   .twist = twist,
-                   .entities = state->entities,
-                   .sites = sites,
-                   .sort_query = sort_query};
+    Offer offer;
+    offer.memory = &((SpellingsObject *)spellings)->memory;
+    offer.origins = ((SpellingsObject *)spellings)->origins;
+    offer.seen = &((SeenObject *)seen)->seen;
+    offer.twist = twist;
+    offer.entities = state->entities;
+    offer.sites = sites;
+    offer.sort_query = sort_query;
+    offer.refusals = 0;
+    offer.unmarked.count = 0;
     if (!begin_offer(&offer, base, base_size))
         return NULL;
     uint32_t links = self->found.links.count;

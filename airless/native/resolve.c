@@ -4,12 +4,13 @@
 
 #include "speed.h"
 
-/* Bytes that stand for themselves: in a host name, a path, a query; those of a scheme; and upper case. */
-enum { HOST = 1, PATH = 2, QUERY = 4, SCHEME = 8, UPPER = 16 };
+/* Bytes that stand for themselves: in a host name, a path, a query; those of a scheme; upper case; and those that
+ * mean nothing in a path. */
+enum { HOST = 1, PATH = 2, QUERY = 4, SCHEME = 8, UPPER = 16, IDLE = 32 };
 
-#define LETTER_LOWER HOST | PATH | QUERY | SCHEME
-#define LETTER_UPPER PATH | QUERY | SCHEME | UPPER
-#define SAFE PATH | QUERY
+#define LETTER_LOWER HOST | PATH | QUERY | SCHEME | IDLE
+#define LETTER_UPPER PATH | QUERY | SCHEME | UPPER | IDLE
+#define SAFE PATH | QUERY | IDLE
 
 static const uint8_t KIND[256] = {
     ['a'] = LETTER_LOWER, ['b'] = LETTER_LOWER, ['c'] = LETTER_LOWER, ['d'] = LETTER_LOWER,
@@ -27,10 +28,10 @@ static const uint8_t KIND[256] = {
     ['W'] = LETTER_UPPER, ['X'] = LETTER_UPPER, ['Y'] = LETTER_UPPER, ['Z'] = LETTER_UPPER,
     ['0'] = LETTER_LOWER, ['1'] = LETTER_LOWER, ['2'] = LETTER_LOWER, ['3'] = LETTER_LOWER,
     ['4'] = LETTER_LOWER, ['5'] = LETTER_LOWER, ['6'] = LETTER_LOWER, ['7'] = LETTER_LOWER,
-    ['8'] = LETTER_LOWER, ['9'] = LETTER_LOWER, ['-'] = LETTER_LOWER, ['.'] = LETTER_LOWER,
+    ['8'] = LETTER_LOWER, ['9'] = LETTER_LOWER, ['-'] = LETTER_LOWER, ['.'] = HOST | PATH | QUERY | SCHEME,
     ['+'] = SAFE | SCHEME, ['_'] = SAFE | HOST, ['~'] = SAFE, ['!'] = SAFE, ['$'] = SAFE, ['&'] = SAFE,
     ['('] = SAFE, [')'] = SAFE, ['*'] = SAFE, [','] = SAFE, [';'] = SAFE, ['='] = SAFE, [':'] = SAFE,
-    ['@'] = SAFE, ['/'] = SAFE, ['%'] = SAFE, ['\''] = PATH, ['?'] = QUERY,
+    ['@'] = SAFE, ['/'] = SAFE, ['%'] = PATH | QUERY, ['\''] = PATH | IDLE, ['?'] = QUERY,
 };
 
 bool parse_base(Base *base, const uint8_t *text, size_t size)
@@ -124,6 +125,8 @@ static uint8_t *put_path(const uint8_t *path, size_t *size, uint8_t *floor, uint
     size_t length = *size;
     for (size_t i = 0; i < length; i++) {
         uint8_t c = path[i];
+        if (KIND[c] & IDLE)
+            continue;
         if (!(KIND[c] & PATH)) {
             if (c != '?' && c != '#')
                 return NULL;
@@ -186,6 +189,26 @@ static size_t index_of(const uint8_t *text, size_t length, uint8_t c)
     return found == NULL ? length : (size_t)(found - text);
 }
 
+/* What follows an authority, which is written already up to `out`. */
+static Resolution below_authority(
+    const uint8_t *rest, size_t length, uint8_t *start, uint8_t *out, size_t *out_length)
+{
+    uint8_t *floor = out;
+    *out++ = '/';
+    size_t stop = 0;
+    if (length && rest[0] == '/') {
+        stop = length - 1;
+        out = put_path(rest + 1, &stop, floor, out);
+        stop++;
+    }
+    if (out != NULL)
+        out = put_query(rest + stop, length - stop, out);
+    if (out == NULL)
+        return ODD;
+    *out_length = (size_t)(out - start);
+    return RESOLVED;
+}
+
 /* What follows "scheme:" and begins with "//": the authority up to the path. `out` stands after "scheme:". */
 static Resolution with_authority(
     const uint8_t *rest, size_t length, bool secure, uint8_t *start, uint8_t *out, size_t *out_length)
@@ -208,20 +231,7 @@ static Resolution with_authority(
             out[i] = lower(out[i]);
     if (!is_plain_host(out + 2, host - 2))
         return ODD;
-    out += stop;
-    uint8_t *floor = out;
-    *out++ = '/';
-    if (stop < length && rest[stop] == '/') {
-        size_t size = length - stop - 1;
-        out = put_path(rest + stop + 1, &size, floor, out);
-        stop += 1 + size;
-    }
-    if (out != NULL)
-        out = put_query(rest + stop, length - stop, out);
-    if (out == NULL)
-        return ODD;
-    *out_length = (size_t)(out - start);
-    return RESOLVED;
+    return below_authority(rest + stop, length - stop, start, out + stop, out_length);
 }
 
 /* How long the scheme is that a reference begins with, 0 if there is none. */
@@ -277,6 +287,15 @@ Resolution resolve(const Base *base, const uint8_t *reference, size_t length, ui
         return ODD;
     *out_length = (size_t)(out - start);
     return RESOLVED;
+}
+
+Resolution resolve_below(
+    const uint8_t *reference, size_t length, size_t origin, uint8_t *out, size_t *out_length)
+{
+    while (reference[length - 1] <= ' ')
+        length--;
+    memcpy(out, reference, origin);
+    return below_authority(reference + origin, length - origin, out, out + origin, out_length);
 }
 
 #define MOST_PAIRS 64

@@ -221,3 +221,24 @@ def test_a_recorded_page_is_a_response(tmp_path: Path) -> None:
     given = Response.from_file(file, headers={"Content-Type": "text/plain"})
     assert given.content_type == "text/plain"
     assert Response.from_bytes(URL, b"", headers={"content-type": "a/b"}).content_type == "a/b"
+
+
+@pytest.mark.parametrize(
+    "wire", [b"", b"\nContent-Type\n Text/HTML ; charset=utf-8", b"\nContent-Type\ntext/plain"]
+)
+@pytest.mark.parametrize("body", [b"<html >", b"{}"])
+def test_an_answer_that_was_received_is_the_response_of_its_parts(wire: bytes, body: bytes) -> None:
+    headers, request = Headers.from_wire(wire), Request("http://a.test/")
+    made = Response.received("http://a.test/", 203, headers, body, request, 5, "192.0.2.1", 0.5)
+    built = Response(
+        "http://a.test/",
+        203,
+        headers,
+        body,
+        request=request,
+        wire_bytes=5,
+        address="192.0.2.1",
+        elapsed_s=0.5,
+    )
+    for name in Response.__slots__:
+        assert getattr(made, name) == getattr(built, name), name

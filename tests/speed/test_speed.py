@@ -449,7 +449,7 @@ def test_arguments_are_checked() -> None:
     for call in (
         lambda: speed.scan(),
         lambda: speed.scan("text"),
-        lambda: speed.scan(b"", True),
+        lambda: speed.scan(b"", True, True, True, True, True),
         lambda: speed.scan(b"", links=True),
         lambda: page.new_urls(PAGE, spellings, {}, seen, True),
         lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, 6),
@@ -537,3 +537,47 @@ def test_a_hostile_page_takes_linear_time() -> None:
     ):
         speed.scan(piece * (2_000_000 // len(piece)))
     assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_marks_of_refused_urls_are_theirs_in_the_order_of_the_page(number: int) -> None:
+    for length in (0, 90, 108, 109, 110, 111, 112, 300):
+        urls = [f"http://c.test/{'x' * (length + i)}/{i}" for i in range(number)]
+        page = speed.scan("".join(f"<a href={url}>" for url in urls).encode())
+        found = page.new_urls(PAGE, speed.Spellings(99), {"http://c.test": None}, speed.Seen(), False, 5)
+        assert found == ([], [], pack(f"<{number}Q", *(pure_fingerprint(url) ^ 5 for url in urls)))
+
+
+@pytest.mark.parametrize("start", ["http://c.test", "https://c.test", "http://c.test:81", "http://c.test:80"])
+def test_what_was_met_of_an_origin_changes_no_url_of_it(start: str) -> None:
+    rests = [
+        "",
+        "/",
+        "/x",
+        "/../x/./y",
+        "/x?y#z",
+        "/x ",
+        "?x",
+        "#x",
+        "/%2e/x",
+        "/x y",
+        "/x|y",
+        "/x?a=1&amp;b=2",
+        "//",
+    ]
+    for rest in (*rests, ":82/x", ".example/x", "@d.test/x", "\\x", " /x"):
+        page = speed.scan(f'<a href="{start}{rest}">'.encode())
+        spellings = speed.Spellings(100)
+        met = speed.scan(f'<a href="{start}/met">'.encode())
+        new_urls(speed, met, PAGE, spellings, sort_query=True)
+        fresh = new_urls(speed, page, PAGE, speed.Spellings(100), sort_query=True)
+        assert new_urls(speed, page, PAGE, spellings, sort_query=True) == fresh
+
+
+@pytest.mark.parametrize(
+    "title", ["a", "a b", "", " ", " a", "a ", "a  b", "a\tb", "a\x7fb", "a\x1fb", "é b", "~ !"]
+)
+def test_a_title_has_its_white_space_collapsed(title: str) -> None:
+    page = speed.scan(f"<title>{title}</title>".encode())
+    assert page is not None
+    assert page.title == (" ".join(title.split()) or None)

@@ -126,15 +126,9 @@ class FastFetcher:
         """The answer that is complete. Raises FetchError where its body can't be decoded."""
         request = connection.request
         status, headers, body, wire_bytes = connection.result()
-        response = Response(
-            request.url,
-            status,
-            headers,
-            body,
-            request=request,
-            wire_bytes=wire_bytes,
-            address=connection.address,
-            elapsed_s=self._clock.monotonic() - started_s,
+        elapsed_s = self._clock.monotonic() - started_s
+        response = Response.received(
+            request.url, status, headers, body, request, wire_bytes, connection.address, elapsed_s
         )
         if self._cookies is not None:
             self._cookies.take(request.url, headers, self._clock.now())
