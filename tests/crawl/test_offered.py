@@ -39,7 +39,7 @@ BASES = (
 )
 def test_a_spelling_is_met_as_far_as_it_leads_to_one_place(reference: str, met_on: list[str]) -> None:
     for base in (PAGE, BESIDE, BELOW, ELSEWHERE):
-        offered = Offered(1024)
+        offered = Offered()
         assert offered.unmet([reference, reference], PAGE) == [reference]
         assert offered.unmet([reference], base) == ([] if base in met_on else [reference])
 
@@ -79,20 +79,20 @@ def test_a_spelling_is_met_as_far_as_it_leads_to_one_place(reference: str, met_o
 def test_a_spelling_that_leads_elsewhere_from_another_page_is_new_there(reference: str) -> None:
     for one in BASES[:5]:
         for other in BASES[:5]:
-            offered = Offered(1024)
+            offered = Offered()
             offered.unmet([reference], one)
             if join(one, reference) != join(other, reference):
                 assert offered.unmet([reference], other) == [reference]
 
 
 def test_what_is_new_comes_in_the_order_of_the_page() -> None:
-    offered = Offered(1024)
+    offered = Offered()
     assert offered.unmet(["/b", "a", "/b", "/c"], PAGE) == ["/b", "a", "/c"]
     assert offered.unmet(["/d", "/c", "a", "/a"], PAGE) == ["/d", "/a"]
 
 
 def test_a_canonical_url_is_met_as_its_key() -> None:
-    offered = Offered(1024)
+    offered = Offered()
     assert offered.add("http://a.test/x")
     assert not offered.add("http://a.test/x")
     assert offered.unmet(["http://a.test/x", "http://a.test/y"], PAGE) == ["http://a.test/y"]
