@@ -3,6 +3,8 @@ from types import MemberDescriptorType
 from typing import Any, Self, SupportsIndex, TypeVar, final
 
 from airless.crawl.errors import FetchError
+from airless.crawl.request import Request
+from airless.crawl.response import Response
 
 _Record = TypeVar("_Record")
 _Site = TypeVar("_Site")
@@ -83,21 +85,42 @@ class Line:
     """Whether a request can be sent: not while one is under way, nor after bytes that belong to no answer."""
     reused: bool
     """Whether a plain answer was taken; whoever parses says it too."""
+    parsed: bool
+    """False when a request is sent; the rest is whoever parses's."""
+    request: Request
+    """The one that is under way, or was the last."""
+    # These are whoever asks's.
+    answered: Callable[[Response | FetchError | None], None]
+    started_s: float
+    deadline_s: float
+    idle: bool
+    @property
+    def limit_bytes(self) -> int:
+        """How many the answer's body may have, decoded."""
     @property
     def plain(self) -> bool:
         """Whether the answer to the last request is taken here."""
-    def __init__(self, buffer: memoryview, descriptor: int) -> None: ...
-    def expect(
-        self, told: Callable[[Any, FetchError | None], None], limit_bytes: int, plain: bool, /
+    def __init__(self, buffer: memoryview, descriptor: int, outbox: list[Any]) -> None: ...
+    def ask(
+        self,
+        head: bytes,
+        request: Request,
+        limit_bytes: int,
+        plain: bool,
+        told: Callable[[Any, FetchError | None], None],
+        /,
     ) -> None:
-        """A request goes out. An answer longer than the limit, or to a request that isn't `plain`, is `parse`'s."""
+        """Put the line into the outbox, and tell that it is `due` if it was empty: then `send` is to be called.
+
+        An answer longer than the limit, or to a request that isn't `plain`, is `parse`'s.
+        """
+    def send(self) -> None:
+        """Send what was asked, unless nobody waits for the answer any more."""
     def take(self) -> tuple[int, bytes, bytes, bool] | None:
         """Status, fields and body of the plain answer that is complete, and whether the body has a content coding.
 
         The fields are as `airless.crawl.headers.Headers.from_wire` takes them. Once; then None.
         """
-    def send(self, data: bytes, /) -> None:
-        """Send a request, unless nobody waits for its answer any more."""
     def get_buffer(self, sizehint: int, /) -> memoryview: ...
     def buffer_updated(self, nbytes: int, /) -> None: ...
     def readable(self) -> None:

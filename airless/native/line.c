@@ -31,9 +31,15 @@ typedef struct {
     PyObject_HEAD
     PyObject *buffer;
     Py_buffer read;
-    PyObject *told;   /* whom to tell that the answer is complete; NULL or None where nobody waits */
-    PyObject *fields; /* of a plain answer, and so on */
+    PyObject *outbox;   /* a list: the lines that have something to send */
+    PyObject *told;     /* whom to tell that the answer is complete; NULL or None where nobody waits */
+    PyObject *request;  /* the one that is under way, or was the last; the rest is its asker's */
+    PyObject *answered;
+    PyObject *unsent;   /* the request's bytes, until they are sent */
+    PyObject *fields;   /* of a plain answer, and so on */
     PyObject *body;
+    double started_s;
+    double deadline_s;
     long status;
     Py_ssize_t length;
     Py_ssize_t limit;
@@ -44,14 +50,16 @@ typedef struct {
     bool coded;
     bool ready;
     bool reused;
+    bool idle;
+    bool parsed;
 } LineObject;
 
 static int line_init(LineObject *self, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"buffer", "descriptor", NULL};
-    PyObject *buffer;
+    static char *names[] = {"buffer", "descriptor", "outbox", NULL};
+    PyObject *buffer, *outbox;
     int descriptor;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "Oi:Line", names, &buffer, &descriptor))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OiO!:Line", names, &buffer, &descriptor, &PyList_Type, &outbox))
         return -1;
     if (self->buffer != NULL) {
         PyErr_SetString(PyExc_TypeError, "Line() has its buffer already");
@@ -60,6 +68,7 @@ static int line_init(LineObject *self, PyObject *args, PyObject *keywords)
     if (PyObject_GetBuffer(buffer, &self->read, PyBUF_WRITABLE) < 0)
         return -1;
     self->buffer = Py_NewRef(buffer);
+    self->outbox = Py_NewRef(outbox);
     self->descriptor = descriptor;
     self->ready = true;
     return 0;
@@ -69,13 +78,19 @@ static int line_traverse(LineObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE((PyObject *)self));
     Py_VISIT(self->buffer);
+    Py_VISIT(self->outbox);
     Py_VISIT(self->told);
+    Py_VISIT(self->request);
+    Py_VISIT(self->answered);
     return 0;
 }
 
 static int line_clear(LineObject *self)
 {
+    Py_CLEAR(self->outbox);
     Py_CLEAR(self->told);
+    Py_CLEAR(self->request);
+    Py_CLEAR(self->answered);
     return 0;
 }
 
@@ -87,26 +102,48 @@ static void line_dealloc(LineObject *self)
     if (self->buffer != NULL)
         PyBuffer_Release(&self->read);
     Py_XDECREF(self->buffer);
+    Py_XDECREF(self->unsent);
     Py_XDECREF(self->fields);
     Py_XDECREF(self->body);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
 
-static PyObject *line_expect(LineObject *self, PyObject *args)
+static void keep(PyObject **place, PyObject *value)
 {
-    PyObject *told;
-    Py_ssize_t limit;
-    int plain;
-    if (!PyArg_ParseTuple(args, "Onp:expect", &told, &limit, &plain))
+    PyObject *former = *place;
+    *place = Py_XNewRef(value);
+    Py_XDECREF(former);
+}
+
+/* ask(head, request, limit_bytes, plain, told) */
+static PyObject *line_ask(LineObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 5 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "ask() takes bytes, and four arguments more");
         return NULL;
-    PyObject *before = self->told;
-    self->told = Py_NewRef(told);
-    Py_XDECREF(before);
+    }
+    Py_ssize_t limit = PyLong_AsSsize_t(args[2]);
+    if (limit == -1 && PyErr_Occurred())
+        return NULL;
+    if (self->outbox == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the line has no outbox");
+        return NULL;
+    }
+    keep(&self->unsent, args[0]);
+    keep(&self->request, args[1]);
+    keep(&self->told, args[4]);
     self->limit = limit;
-    self->plain = false;
-    self->stage = plain ? ASKED : LEFT;
-    self->ready = false;
+    self->plain = self->parsed = self->ready = false;
+    self->stage = args[3] == Py_True ? ASKED : LEFT;
+    if (PyList_Size(self->outbox) == 0) {
+        PyObject *result = PyObject_CallMethod(self->outbox, "due", NULL);
+        if (result == NULL)
+            return NULL;
+        Py_DECREF(result);
+    }
+    if (PyList_Append(self->outbox, (PyObject *)self) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -116,24 +153,28 @@ static bool is_awaited(const LineObject *self)
 }
 
 /* What the socket doesn't take at once is the transport's, and so are errors: it knows what follows from them. */
-static PyObject *line_send(LineObject *self, PyObject *data)
+static PyObject *line_send(LineObject *self, PyObject *nothing)
 {
-    char *bytes;
-    Py_ssize_t size, sent = 0;
-    if (PyBytes_AsStringAndSize(data, &bytes, &size) < 0)
-        return NULL;
-    if (!is_awaited(self))
+    (void)nothing;
+    PyObject *data = self->unsent;
+    self->unsent = NULL;
+    if (data == NULL || !is_awaited(self)) {
+        Py_XDECREF(data);
         Py_RETURN_NONE;
+    }
+    const char *bytes = PyBytes_AsString(data);
+    Py_ssize_t size = PyBytes_Size(data), sent = 0;
 #if HAS_SOCKETS
     if (self->descriptor >= 0) {
         sent = send(self->descriptor, bytes, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent == size)
-            Py_RETURN_NONE;
         if (sent < 0)
             sent = 0;
     }
 #endif
-    return PyObject_CallMethod((PyObject *)self, "write", "y#", bytes + sent, size - sent);
+    PyObject *result = sent == size ? Py_NewRef(Py_None)
+                                    : PyObject_CallMethod((PyObject *)self, "write", "y#", bytes + sent, size - sent);
+    Py_DECREF(data);
+    return result;
 }
 
 static PyObject *line_get_buffer(LineObject *self, PyObject *size_hint)
@@ -264,10 +305,10 @@ static PyObject *line_take(LineObject *self, PyObject *nothing)
 }
 
 static PyMethodDef line_methods[] = {
-    {"expect", (PyCFunction)line_expect, METH_VARARGS,
-     "expect(told, limit_bytes, plain, /)\n--\n\nA request goes out, and `told` is called after its answer."},
-    {"send", (PyCFunction)line_send, METH_O,
-     "send(data, /)\n--\n\nThe request, unless nobody waits for its answer any more."},
+    {"ask", (PyCFunction)(void (*)(void))line_ask, METH_FASTCALL,
+     "ask(head, request, limit_bytes, plain, told, /)\n--\n\nSend a request; `told` is called after its answer."},
+    {"send", (PyCFunction)line_send, METH_NOARGS,
+     "send()\n--\n\nWhat was asked, unless nobody waits for the answer any more."},
     {"get_buffer", (PyCFunction)line_get_buffer, METH_O, "get_buffer(sizehint, /)\n--\n\nWhere to read to."},
     {"buffer_updated", (PyCFunction)line_buffer_updated, METH_O,
      "buffer_updated(nbytes, /)\n--\n\nSo many bytes were read."},
@@ -281,6 +322,13 @@ static PyMethodDef line_methods[] = {
 
 static PyMemberDef line_members[] = {
     {"told", T_OBJECT, offsetof(LineObject, told), 0, "Whom to tell; None where nobody waits."},
+    {"request", T_OBJECT, offsetof(LineObject, request), 0, "The one that is under way, or was the last."},
+    {"answered", T_OBJECT, offsetof(LineObject, answered), 0, "Whoever asks's."},
+    {"started_s", T_DOUBLE, offsetof(LineObject, started_s), 0, "Whoever asks's."},
+    {"deadline_s", T_DOUBLE, offsetof(LineObject, deadline_s), 0, "Whoever watches's."},
+    {"limit_bytes", T_PYSSIZET, offsetof(LineObject, limit), READONLY, "Of the answer's body, decoded."},
+    {"idle", T_BOOL, offsetof(LineObject, idle), 0, "Whoever keeps it's."},
+    {"parsed", T_BOOL, offsetof(LineObject, parsed), 0, "Whoever parses's: false when a request is sent."},
     {"ready", T_BOOL, offsetof(LineObject, ready), 0, "Whether a request can be sent."},
     {"reused", T_BOOL, offsetof(LineObject, reused), 0, "Whether a request was answered."},
     {"plain", T_BOOL, offsetof(LineObject, plain), READONLY, "Whether the answer is a plain one."},
@@ -294,7 +342,7 @@ static PyType_Slot line_slots[] = {
     {Py_tp_clear, line_clear},
     {Py_tp_methods, line_methods},
     {Py_tp_members, line_members},
-    {Py_tp_doc, "Line(buffer, descriptor)\n--\n\nOne HTTP/1.1 connection of a client."},
+    {Py_tp_doc, "Line(buffer, descriptor, outbox)\n--\n\nOne HTTP/1.1 connection of a client."},
     {0, NULL},
 };
 

@@ -11,18 +11,29 @@ import sys
 import weakref
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import pytest
 
 from airless.crawl.errors import FetchError
 from airless.crawl.http.fast.line import PureLine
+from airless.crawl.request import Request
 
 speed = pytest.importorskip("airless._speed", reason="needs a C compiler at install")
 PLAIN = b"HTTP/1.1 200 OK\r\nServer: x/1 \r\nContent-Length: 12\r\nConnection: keep-alive\r\nX:\r\n\r\n"
 FIELDS = b"\nServer\nx/1\nContent-Length\n12\nConnection\nkeep-alive\nX\n"
 ROOM = 32 * 1024
+PAGE = Request("http://a.test/")
+
+
+class Outgoing(list[Any]):
+    """An outbox that counts how often it was due."""
+
+    dues = 0
+
+    def due(self) -> None:
+        self.dues += 1
 
 
 if TYPE_CHECKING:
@@ -35,15 +46,16 @@ class Recorded(Base):
     """What a line asks of the class that extends it."""
 
     def __init__(self, buffer: memoryview, descriptor: int = -1) -> None:
-        super().__init__(buffer, descriptor)
-        self.parsed: list[bytes] = []
+        self.outbox = Outgoing()
+        super().__init__(buffer, descriptor, self.outbox)
+        self.pieces: list[bytes] = []
         self.aborted = 0
         self.heard: list[FetchError | None] = []
         self.written: list[bytes] = []
         self.ends: list[int] = []
 
     def parse(self, nbytes: int) -> None:
-        self.parsed.append(bytes(self.get_buffer(-1)[:nbytes]))
+        self.pieces.append(bytes(self.get_buffer(-1)[:nbytes]))
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -59,7 +71,10 @@ class Recorded(Base):
         self.buffer_updated(len(data))
 
     def asked(self, limit_bytes: int = 1_000, *, plain: bool = True) -> None:
-        self.expect(self.hear, limit_bytes, plain)
+        self.asks(self.hear, limit_bytes, plain)
+
+    def asks(self, told: Any, limit_bytes: int = 1_000, plain: bool = True, head: bytes = b"GET") -> None:
+        self.ask(head, PAGE, limit_bytes, plain, told)
 
     def hear(self, line: Recorded, error: FetchError | None) -> None:
         assert line is self
@@ -95,25 +110,36 @@ class TestEitherLine:
         line.asked()
         line.told = None
         line.reads(PLAIN)
-        assert (line.aborted, line.parsed, line.heard) == (2, [], [])
+        assert (line.aborted, line.pieces, line.heard) == (2, [], [])
 
     def test_leaves_to_the_parser_what_is_not_plain(self, line: Recorded) -> None:
         line.asked()
         line.reads(b"HTTP/1.0 200 OK\r\n")
         line.reads(PLAIN)
-        assert line.parsed == [b"HTTP/1.0 200 OK\r\n", PLAIN]
+        assert line.pieces == [b"HTTP/1.0 200 OK\r\n", PLAIN]
         assert line.take() is None
         line.asked(plain=False)
         line.reads(PLAIN)
-        assert line.parsed[2:] == [PLAIN]
+        assert line.pieces[2:] == [PLAIN]
 
     def test_sends_what_somebody_waits_for(self, line: Recorded) -> None:
-        line.send(b"before")
-        line.asked()
-        line.send(b"request")
+        line.send()
+        line.asks(line.hear, head=b"request")
+        line.send()
+        line.send()
+        line.asks(line.hear, head=b"another")
         line.told = None
-        line.send(b"after")
+        line.send()
         assert line.written == [b"request"]
+
+    def test_is_put_into_its_outbox_which_is_due_once(self, line: Recorded) -> None:
+        line.asks(line.hear)
+        line.asks(line.hear)
+        assert (line.outbox, line.outbox.dues) == ([line, line], 1)
+
+    def test_knows_what_was_asked(self, line: Recorded) -> None:
+        line.asks(line.hear, 12)
+        assert (line.request, line.limit_bytes, line.idle, line.parsed) == (PAGE, 12, False, False)
 
 
 @pytest.fixture(params=[Pure, Compiled])
@@ -133,11 +159,11 @@ class TestReading:
         line, far = wired
         line.asked(plain=False)
         line.readable()
-        assert line.parsed == []
+        assert line.pieces == []
         far.sendall(b"HTTP/1.1 ")
         line.readable()
         line.readable()
-        assert line.parsed == [b"HTTP/1.1 "]
+        assert line.pieces == [b"HTTP/1.1 "]
 
     def test_tells_of_the_end(self, wired: tuple[Recorded, socket.socket]) -> None:
         line, far = wired
@@ -179,11 +205,12 @@ class TestSending:
         with near, far:
             near.setblocking(False)
             line = Compiled(memoryview(bytearray(ROOM)), near.fileno())
-            line.asked()
-            line.send(b"request")
+            line.asks(line.hear, head=b"request")
+            line.send()
             assert (far.recv(100), line.written) == (b"request", [])
             data = bytes(10_000_000)
-            line.send(data)
+            line.asks(line.hear, head=data)
+            line.send()
             assert 0 < len(line.written[0]) < len(data)
 
     def test_leaves_a_broken_socket_to_the_transport(self) -> None:
@@ -191,8 +218,8 @@ class TestSending:
         with near:
             far.close()
             line = Compiled(memoryview(bytearray(ROOM)), near.fileno())
-            line.asked()
-            line.send(b"request")
+            line.asks(line.hear, head=b"request")
+            line.send()
             assert line.written == [b"request"]
 
 
@@ -211,7 +238,7 @@ class TestAPlainAnswer:
             assert (line.ready, line.reused, line.plain, line.told) == (True, True, True, None)
             assert line.take() == (200, FIELDS, body, False)
             assert line.take() is None
-        assert line.parsed == []
+        assert line.pieces == []
 
     def test_tells_of_a_coding(self) -> None:
         line = compiled()
@@ -247,14 +274,14 @@ class TestAPlainAnswer:
             taken.append(line.take())
             line.asked()
 
-        line.expect(told, 100, True)
+        line.asks(told)
         line.reads(PLAIN + b"twelve bytes")
         line.reads(PLAIN + b"twelve more ")
         assert [answer[2] for answer in (*taken, line.take())] == [b"twelve bytes", b"twelve more "]
 
     def test_passes_on_what_is_raised_by_whoever_is_told(self) -> None:
         line = compiled()
-        line.expect(lambda *_: 1 // 0, 100, True)
+        line.asks(lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             line.reads(PLAIN + b"twelve bytes")
         assert line.take()[2] == b"twelve bytes"
@@ -267,16 +294,16 @@ def test_a_line_is_told_of_no_more_than_its_buffer_holds() -> None:
         with pytest.raises(ValueError, match="buffer"):
             line.buffer_updated(size)
     with pytest.raises(TypeError):
-        speed.Line.__init__(line, memoryview(bytearray(1)), -1)
+        speed.Line.__init__(line, memoryview(bytearray(1)), -1, [])
     with pytest.raises(BufferError):
-        speed.Line(memoryview(b"read-only"), -1)
+        speed.Line(memoryview(b"read-only"), -1, [])
     with pytest.raises(ValueError, match="buffer"):
         speed.Line.__new__(speed.Line).buffer_updated(0)
 
 
 def test_a_line_that_waits_for_itself_is_collected() -> None:
     line = compiled()
-    line.expect(line.hear, 100, True)
+    line.asks(line.hear)
     gone = weakref.ref(line)
     del line
     gc.collect()
@@ -288,7 +315,7 @@ def test_a_head_that_is_not_whole_is_left() -> None:
         line = compiled()
         line.asked()
         line.reads(PLAIN[:size])
-        assert line.parsed == [PLAIN[:size]]
+        assert line.pieces == [PLAIN[:size]]
 
 
 @pytest.mark.parametrize(
@@ -325,7 +352,7 @@ def test_what_is_not_plain_is_left(head: bytes) -> None:
     line = compiled()
     line.asked()
     line.reads(head + b"x")
-    assert line.parsed == [head + b"x"]
+    assert line.pieces == [head + b"x"]
 
 
 def test_what_is_taken_for_plain_reads_the_same_to_the_full_parser() -> None:
@@ -338,10 +365,10 @@ def test_what_is_taken_for_plain_reads_the_same_to_the_full_parser() -> None:
         for _ in range(r.randrange(3)):
             at = r.randrange(len(head))
             head[at : at + r.randrange(3)] = r.choice(alphabet)
-        line.parsed.clear()
+        line.pieces.clear()
         line.asked(10_000)
         line.reads(bytes(head))
-        if line.parsed:
+        if line.pieces:
             continue
         taken += 1
         missing = 0

@@ -453,8 +453,10 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "parsed":
         monkeypatch.setattr(
             Connection,
-            "expect",
-            lambda self, told, limit_bytes, plain: LineProtocol.expect(self, told, limit_bytes, False),
+            "ask",
+            lambda self, head, request, limit_bytes, plain, told: LineProtocol.ask(
+                self, head, request, limit_bytes, False, told
+            ),
         )
     elif request.param == "read by the transport":
         monkeypatch.delattr("select.epoll", raising=False)

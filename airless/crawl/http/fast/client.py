@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airless.crawl.errors import ConnectError, FetchError, ProtocolError
 from airless.crawl.fetch import Answered, Exchange
+from airless.crawl.headers import Headers
 from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast.closing import close
 from airless.crawl.http.fast.connection import Connection
@@ -105,7 +106,7 @@ class FastFetcher:
             return None
         connection.started_s = started_s
         connection.answered = answered
-        connection.ask(head, request, request.max_bytes or self._page_bytes, self._told)
+        connection.ask(head, request, request.max_bytes or self._page_bytes, True, self._told)
         return connection
 
     def _ended(self, connection: Connection, error: FetchError | None) -> None:
@@ -125,7 +126,14 @@ class FastFetcher:
     def _response(self, connection: Connection, started_s: float) -> Response:
         """The answer that is complete. Raises FetchError where its body can't be decoded."""
         request = connection.request
-        status, headers, body, wire_bytes = connection.result()
+        plain = connection.take()
+        if plain is None:
+            status, headers, body, wire_bytes = connection.result()
+        else:
+            status, fields, body, coded = plain
+            headers, wire_bytes = Headers.from_wire(fields), len(body)
+            if coded:
+                body = connection.decoded(headers, body)
         elapsed_s = self._clock.monotonic() - started_s
         response = Response.received(
             request.url, status, headers, body, request, wire_bytes, connection.address, elapsed_s
@@ -199,7 +207,11 @@ async def _answered(connection: Connection, head: bytes, request: Request, limit
         else:
             waiting.set_exception(error)
 
-    connection.ask(head, request, limit_bytes, told)
+    if not connection.ready:
+        raise ConnectError(f"{_what(request)}: the connection was closed before the request")
+    body = request.body
+    plain = request.method == "GET" and not body
+    connection.ask(head + body if body else head, request, limit_bytes, plain, told)
     await waiting
 
 

@@ -11,15 +11,13 @@ from typing import cast
 
 import httptools
 
-from airless.crawl.errors import ConnectError, FetchError, ProtocolError, TruncatedBody
+from airless.crawl.errors import FetchError, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
 from airless.crawl.http.bodies import Body, codings, whole_gzip
 from airless.crawl.http.fast.answer import Answer
 from airless.crawl.http.fast.arrivals import Arrivals
 from airless.crawl.http.fast.line import LineProtocol
 from airless.crawl.http.fast.outbox import Outbox
-from airless.crawl.request import Request
-from airless.crawl.response import Response
 
 Told = Callable[["Connection", FetchError | None], None]
 Keep = Callable[["Connection"], None]
@@ -33,9 +31,11 @@ class Connection(LineProtocol):
 
     `buffer` is where bytes are read to; all connections of a loop share it, since nothing is left in it when
     a read has been told of. `keep` is called when an exchange was abandoned, `lost` once, when the connection is
-    `gone`. `answered` and `started_s` are whoever asks's. `deadline_s` is the time at
-    which whoever watches calls `expire`, `ready` says whether a request can be sent, `reused` whether one has
-    been answered.
+    `gone`. `deadline_s` is the time at which whoever watches calls `expire`.
+
+    Whoever calls `ask` is told of the end: when the answer is complete, or with the FetchError that stopped it.
+    After a failure `stale` says whether the connection may have been closed, or had bytes left on it, before the
+    request came to the server.
     """
 
     __slots__ = (
@@ -43,23 +43,15 @@ class Connection(LineProtocol):
         "_arrivals",
         "_error",
         "_framing_bytes",
-        "_limit_bytes",
         "_lost",
-        "_outbox",
-        "_parses",
         "_progress",
         "_transport",
         "address",
-        "answered",
-        "deadline_s",
         "gone",
-        "idle",
         "keep",
         "key",
-        "request",
         "sock",
         "stale",
-        "started_s",
     )
 
     def __init__(
@@ -75,24 +67,18 @@ class Connection(LineProtocol):
         *,
         tls: bool,
     ) -> None:
-        super().__init__(buffer, -1 if tls else sock.fileno())
+        super().__init__(buffer, -1 if tls else sock.fileno(), outbox)
         self.key = key
         self.address = address
         self.sock = sock
         self.deadline_s = inf
-        self.idle = False
         self.gone = False
         self.stale = False
-        self._outbox = outbox
         self._arrivals = None if tls else arrivals
         self._error: OSError | None = None
         self.keep = keep
         self._lost = lost
         self._answer: Answer | None = None
-
-    answered: Callable[[Response | FetchError | None], None]
-    request: Request
-    started_s: float
 
     def open(self) -> None:
         """The transport is there: read from now on."""
@@ -100,46 +86,26 @@ class Connection(LineProtocol):
             self._transport.pause_reading()
             self._arrivals.watch(self.sock.fileno(), self)
 
-    def ask(self, head: bytes, request: Request, limit_bytes: int, told: Told) -> None:
-        """Send a request. `told` is called when the answer is complete, or with the FetchError that stopped it.
-
-        After a failure `stale` says whether the connection may have been closed, or had bytes left on it,
-        before the request came to the server.
-        """
-        ready, body = self.ready, request.body
-        self.request = request
-        self._limit_bytes = limit_bytes
-        self._parses = False
-        self.expect(told, limit_bytes, request.method == "GET" and not body)
-        if ready:
-            self._outbox.put(self, head + body if body else head)
-        else:
-            self._fail(ConnectError(f"{self.what}: the connection was closed before the request"))
-
     @property
     def what(self) -> str:
         """The page's name in errors."""
         return f"{self.request.method} {self.request.url}"
 
     def result(self) -> tuple[int, Headers, bytes, int]:
-        """Status, fields and decoded body of the answer, and the bytes that the body took on the wire.
+        """Status, fields and decoded body of an answer that was parsed, and its body's bytes on the wire.
 
         Raises FetchError where the body can't be decoded.
         """
-        plain = self.take()
-        if plain is None:
-            answer = self._parsed
-            return answer.status, answer.headers(), answer.body(), answer.wire_bytes
-        status, fields, body, coded = plain
-        headers = Headers.from_wire(fields)
-        return status, headers, self._decoded(headers, body) if coded else body, len(body)
+        answer = self._parsed
+        return answer.status, answer.headers(), answer.body(), answer.wire_bytes
 
-    def _decoded(self, headers: Headers, coded: bytes) -> bytes:
+    def decoded(self, headers: Headers, coded: bytes) -> bytes:
+        """A body without its content coding. Raises FetchError where it can't be had."""
         if headers.get("content-encoding") == "gzip":
-            whole = whole_gzip(coded, self._limit_bytes)
+            whole = whole_gzip(coded, self.limit_bytes)
             if whole is not None:
                 return whole
-        body = Body(self.what, codings(headers), self._limit_bytes)
+        body = Body(self.what, codings(headers), self.limit_bytes)
         body.feed(coded)
         return body.finish()
 
@@ -208,10 +174,10 @@ class Connection(LineProtocol):
         answer = self._answer
         if answer is None:
             answer = self._answer = Answer()
-        if not self._parses:
-            self._parses = True
+        if not self.parsed:
+            self.parsed = True
             self._framing_bytes = self._progress = 0
-            answer.begin(self.request, self._limit_bytes)
+            answer.begin(self.request, self.limit_bytes)
         return answer
 
     def eof_received(self) -> None:

@@ -10,38 +10,75 @@ from typing import TYPE_CHECKING, Any
 
 from airless.crawl.compiled import speed
 from airless.crawl.errors import FetchError
+from airless.crawl.http.fast.outbox import Outbox
+from airless.crawl.request import Request
+from airless.crawl.response import Response
 
 
 class PureLine:
-    """What `airless._speed.Line` is, where there is none: it leaves every answer to `parse`.
+    """What `airless._speed.Line` is, where there is none: it leaves every answer to `parse`."""
 
-    `told` is who waits for the answer, `ready` says whether a request can be sent, `reused` whether one has been
-    answered, `plain` whether the answer is taken without the parser.
-    """
-
-    __slots__ = ("_buffer", "_descriptor", "ready", "reused", "told")
+    __slots__ = (
+        "_buffer",
+        "_descriptor",
+        "_outbox",
+        "_unsent",
+        "answered",
+        "deadline_s",
+        "idle",
+        "limit_bytes",
+        "parsed",
+        "ready",
+        "request",
+        "reused",
+        "started_s",
+        "told",
+    )
 
     plain = False
 
-    def __init__(self, buffer: memoryview, descriptor: int) -> None:
+    answered: Callable[[Response | FetchError | None], None]
+    deadline_s: float
+    limit_bytes: int
+    parsed: bool
+    request: Request
+    started_s: float
+
+    def __init__(self, buffer: memoryview, descriptor: int, outbox: Outbox) -> None:
         self._buffer = buffer
         self._descriptor = descriptor
+        self._outbox = outbox
+        self._unsent = b""
         self.told: Callable[[Any, FetchError | None], None] | None = None
         self.ready = True
         self.reused = False
+        self.idle = False
 
-    def expect(
-        self, told: Callable[[Any, FetchError | None], None], limit_bytes: int, plain: bool, /
+    def ask(
+        self,
+        head: bytes,
+        request: Request,
+        limit_bytes: int,
+        plain: bool,
+        told: Callable[[Any, FetchError | None], None],
+        /,
     ) -> None:
+        self._unsent = head
+        self.request = request
+        self.limit_bytes = limit_bytes
         self.told = told
-        self.ready = False
+        self.ready = self.parsed = False
+        if not self._outbox:
+            self._outbox.due()
+        self._outbox.append(self)
+
+    def send(self) -> None:
+        data, self._unsent = self._unsent, b""
+        if data and self.told is not None:
+            self.write(data)
 
     def take(self) -> tuple[int, bytes, bytes, bool] | None:
         return None
-
-    def send(self, data: bytes, /) -> None:
-        if self.told is not None:
-            self.write(data)
 
     def get_buffer(self, sizehint: int, /) -> memoryview:
         return self._buffer

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
-from airless.crawl.http.fast.line import LineProtocol
+
+class Sender(Protocol):
+    def send(self) -> None: ...
 
 
-class Outbox:
-    """Sends what is put into it when everything that could run now has run.
+class Outbox(list[Sender]):
+    """Has what is in it send when everything that could run now has run.
 
     A server that is woken by the first finds the others there. Sent one by one between the pages that are
     worked on, each would wake a server that sleeps again by then, which costs the sender more than the
-    sending does.
+    sending does. Whoever puts the first in tells that it is `due`.
     """
 
-    __slots__ = ("_loop", "_waiting")
+    __slots__ = ("_loop",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._loop = loop
-        self._waiting: list[tuple[LineProtocol, bytes]] = []
 
-    def put(self, line: LineProtocol, data: bytes) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
-        self._waiting.append((line, data))
+    def due(self) -> None:
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for line, data in waiting:
-            line.send(data)
+        waiting = self[:]
+        self.clear()
+        for sender in waiting:
+            sender.send()

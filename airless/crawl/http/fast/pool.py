@@ -21,16 +21,15 @@ _KEPT_S = 30.0
 _SWEEP_S = 0.25
 
 
-class _Site:
-    """What there is for one origin; `users` have a connection or want one."""
+class _Site(Slots):
+    """What there is for one origin: its slots, and the connections that are kept."""
 
-    __slots__ = ("idle", "key", "slots", "users")
+    __slots__ = ("idle", "key")
 
     def __init__(self, key: str, per_host: int) -> None:
+        super().__init__(per_host)
         self.key = key
-        self.slots = Slots(per_host)
         self.idle: list[Connection] = []
-        self.users = 0
 
 
 class Pool:
@@ -64,7 +63,7 @@ class Pool:
     def lease(self, key: str, deadline_s: float) -> Connection | None:
         """A kept connection, if one is there and may be used; the deadline is the clock's, as for `open`."""
         site = self._sites.get(key)
-        if site is None or not site.idle or site.slots.free <= 0 or self._slots.free <= 0:
+        if site is None or not site.idle or site.free <= 0 or self._slots.free <= 0:
             return None
         connection = site.idle.pop()
         if not connection.ready:
@@ -72,9 +71,8 @@ class Pool:
             return None
         connection.idle = False
         connection.deadline_s = deadline_s
-        site.slots.free -= 1
+        site.free -= 1
         self._slots.free -= 1
-        site.users += 1
         return connection
 
     async def open(self, origin: Origin, what: str, deadline_s: float) -> Connection:
@@ -83,17 +81,15 @@ class Pool:
         site = self._sites.get(key)
         if site is None:
             site = self._sites[key] = _Site(key, self._per_host)
-        site.users += 1
         try:
             async with asyncio.timeout(deadline_s - self._clock.monotonic()):
-                await site.slots.take()
+                await site.take()
                 try:
                     connection = await self._had(origin, site, what)
                 except BaseException:
-                    site.slots.give()
+                    site.give()
                     raise
         except BaseException as error:
-            site.users -= 1
             self._forget(site)
             if isinstance(error, TimeoutError):
                 raise self._overdue(what) from error
@@ -106,13 +102,12 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """Keep a connection if its answer is over and it can have another, and hang up if not."""
         site = self._sites[connection.key]
-        site.users -= 1
         # Without a call where nobody waits.
-        slots, of_all = site.slots, self._slots
-        if slots.waiting:
-            slots.give()
+        of_all = self._slots
+        if site.waiting:
+            site.give()
         else:
-            slots.free += 1
+            site.free += 1
         if of_all.waiting:
             of_all.give()
         else:
@@ -194,7 +189,7 @@ class Pool:
 
     def _forget(self, site: _Site) -> None:
         # A broad crawl sees millions of origins.
-        if not site.users and not site.idle:
+        if not site.wanted and not site.idle:
             self._sites.pop(site.key, None)
 
     def _watch(self) -> None:

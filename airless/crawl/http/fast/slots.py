@@ -12,11 +12,16 @@ class Slots:
     Beside asyncio's semaphore it can be taken without a coroutine, which the hot path saves.
     """
 
-    __slots__ = ("free", "waiting")
+    __slots__ = ("free", "number", "waiting")
 
     def __init__(self, number: int) -> None:
-        self.free = number
+        self.free = self.number = number
         self.waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def wanted(self) -> bool:
+        """One is taken, or somebody waits for one."""
+        return self.free < self.number or bool(self.waiting)
 
     async def take(self) -> None:
         if self.free > 0:
