@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airless.core.clock import Clock
 from airless.core.ports import Commit, Engine
@@ -56,11 +56,14 @@ class Commits:
     def _waiting(self) -> bool:
         return bool(self._shards.strays) or self._shards.dirty
 
-    def visited(self, item_bytes: int) -> None:
-        """A visit was applied; it gave so many bytes of items."""
+    def visited(self, items: Sequence[bytes]) -> None:
+        """A visit was applied, and gave these items."""
         self._visits += 1
-        self._item_bytes += item_bytes
-        # Nobody is woken for a visit that can wait for the others of its group.
+        self._item_bytes += sum(map(len, items))
+        # Nobody is woken for a visit that can wait for the others of its group, or while a commit is made: its end
+        # wakes them.
+        if self._under_way:
+            return
         if self._timer is None or self._visits >= VISITS or self._item_bytes >= ITEM_BYTES:
             self._change.set()
 

@@ -25,7 +25,7 @@ from airless.crawl.fetch import Fetcher, QuickFetcher
 from airless.crawl.gate import Gate
 from airless.crawl.held import Entry
 from airless.crawl.inbox import Inbox
-from airless.crawl.intake import Intake
+from airless.crawl.intake import LOW, Intake
 from airless.crawl.lane import Lanes
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
@@ -204,7 +204,8 @@ class Crawler:
             self._apply(queue, entry, outcome)
             if kind == "skipped":
                 self._skip_alike(queue)
-            self._schedule.wake(queue)
+            if not queue.queued:
+                self._schedule.wake(queue)
         if error is not None and queue.pace.unreachable:
             self._give_up(queue)
 
@@ -225,7 +226,7 @@ class Crawler:
     def _apply(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:
         """All that a visit changes, in one step: nothing of it can be committed without the rest."""
         request, held = entry.request, entry.held
-        shard = self._shards[held.shard]
+        shard = self._shards.loaded[held.shard]
         shard.buffered -= 1
         counts = shard.counts
         counts.bytes += outcome.body_bytes
@@ -237,7 +238,6 @@ class Crawler:
                 counts.seeds_fetched += 1
         else:
             self._apply_other(shard, request, outcome)
-        item_bytes = shard.add_items(outcome.items) if outcome.items else 0
         for found in outcome.found:
             if isinstance(found, Follow):
                 self._discovery.follow(shard, request, found)
@@ -246,9 +246,10 @@ class Crawler:
         if self._shards.levels is not None and outcome.kind != "retry":
             self._shards.left(shard, request)
         shard.touched.add(queue.host)
-        shard.end(held, entry.position)
-        self._commits.visited(item_bytes)
-        self._intake.used()
+        shard.end(held, entry.position, outcome.items)
+        self._commits.visited(outcome.items)
+        if self._intake.more and self._schedule.size < LOW:
+            self._intake.wake()
 
     def _apply_other(self, shard: Shard, request: Request, outcome: Outcome) -> None:
         """What becomes of a request that brought no page."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from airless.crawl.layout import Layout
 from airless.crawl.offered import Offered
-from airless.crawl.request import Follow, Request
+from airless.crawl.request import Follow, Request, link
 from airless.crawl.scan import PageFollow, spellings
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
@@ -65,7 +65,6 @@ class Discovery:
 
     def follow(self, shard: Shard, parent: Request, follow: Follow) -> None:
         """Offer a page's links in bulk: no Request is made for what is known already."""
-        depth = _depth_below(parent)
         urls: Iterable[str]
         if isinstance(follow, PageFollow) and not (self._exact or follow.read):
             met = self._of_trees() if follow.of_tree or self._spellings is None else self._spellings
@@ -77,19 +76,13 @@ class Discovery:
                 twist=_REFUSED,
             )
             if refused:
-                number = shard.note_seen(refused)
-                shard.counts.discovered += number
-                shard.counts.skip("offsite", number)
-            for url, mark, site in fresh:
-                self._link(shard, parent, follow, url, mark, site, depth)
+                shard.skip_seen(refused, "offsite")
+            if fresh:
+                self._take(shard, parent, follow, fresh)
         else:
             urls = self._canonical(shard, follow)
-        for url in urls:
-            link_site = self._sites.of(url)
-            if link_site is None:
-                self._refused(shard, self._mark(url), "offsite")
-            else:
-                self._link(shard, parent, follow, url, self._mark(url), link_site, depth)
+        if urls:
+            self._take(shard, parent, follow, self._in_scope(shard, urls))
 
     def _of_trees(self) -> Offered:
         """The memory for the links of pages that were parsed."""
@@ -107,24 +100,41 @@ class Discovery:
             else:
                 yield address
 
-    def _link(
-        self, shard: Shard, parent: Request, follow: Follow, url: str, mark: int, site: Site, depth: int
+    def _in_scope(self, shard: Shard, urls: Iterable[str]) -> Iterator[tuple[str, int, Site]]:
+        """Those in scope, as `PageFollow.new_urls` gives them; the others are skipped."""
+        for url in urls:
+            mark, site = self._mark(url), self._sites.of(url)
+            if site is None:
+                self._refused(shard, mark, "offsite")
+            else:
+                yield url, mark, site
+
+    def _take(
+        self, shard: Shard, parent: Request, follow: Follow, links: Iterable[tuple[str, int, Site]]
     ) -> None:
-        """Take one link, in scope, that was not offered lately."""
-        reason = trap(url, depth, self._traps)
-        if reason is not None:
-            self._refused(shard, mark, reason)
-            return
-        owner = site.owner or self._owner(shard, site, mark)
-        if owner is None:
-            request = follow.found(url, depth, parent.url)
-            shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
-        elif self._by_level:
-            self._admit(owner, follow.found(url, depth, parent.url), mark)
-        elif owner.see(mark):
-            # As `_admit` does it, but that no Request is made for what is known.
-            owner.counts.discovered += 1
-            owner.send(follow.found(url, depth, parent.url))
+        """Take a page's links, in scope, that were not offered lately."""
+        depth = _depth_below(parent)
+        callback, priority, referrer = follow.callback, follow.priority, parent.url
+        carries = follow.meta or follow.headers
+        for url, mark, site in links:
+            reason = trap(url, depth, self._traps)
+            if reason is not None:
+                self._refused(shard, mark, reason)
+                continue
+            # As `found` does it for one link.
+            request = (
+                follow.found(url, depth, referrer)
+                if carries
+                else link(url, callback, priority, depth, referrer)
+            )
+            owner = site.owner or self._owner(shard, site, mark)
+            if owner is None:
+                shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
+            elif self._by_level:
+                self._admit(owner, request, mark)
+            else:
+                # All that is left of `_admit` for a link where levels don't count.
+                owner.send_new(mark, request)
 
     def _owner(self, shard: Shard, site: Site, mark: int) -> Shard | None:
         """The shard that decides on a link, where this process owns it. It stays the same for an unspread host."""

@@ -55,7 +55,9 @@ class Gate:
         if queue.rules is not None:
             start, until_s, rules = queue.rules
             if url.startswith(start) and self._clock.now() < until_s:
-                return rules.allows(url[len(start) - 1 :])
+                path = len(start) - 1
+                # Nearly all URLs pass without a call.
+                return not ("%" in url or url.startswith(rules.heads, path)) or rules.allows(url[path:])
         found = self._rules(self._robots, queue, url)
         return found is not None and found.allows(target_of(url))
 

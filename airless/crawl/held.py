@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airless.core.ports import Delivery
+from airless.crawl.making import maker_like
 from airless.crawl.request import Request
 
 
@@ -19,15 +22,6 @@ class Held:
         self.done = done
         self.remaining = total - done.bit_count()
 
-    def end(self, position: int) -> bool:
-        """Mark one request as ended; True when it was the last."""
-        bit = 1 << position
-        if self.done & bit:
-            raise AssertionError(f"position {position} of message {self.id} ended twice")
-        self.done |= bit
-        self.remaining -= 1
-        return self.remaining == 0
-
 
 class Entry:
     """A request in hand, with its place in the message that brought it."""
@@ -38,3 +32,9 @@ class Entry:
         self.request = request
         self.held = held
         self.position = position
+
+
+entry_of: Callable[[Request, Held, int], Entry] = maker_like(
+    Entry(Request(""), Held(Delivery("", b"", "", ""), "", 0, 0), 0), "request", "held", "position"
+)
+"""An Entry: of the requests that come with a message, each is made one."""

@@ -16,7 +16,7 @@ from airless.core.message import Message
 from airless.core.ports import Delivery, Settlement
 from airless.crawl.budget import Budget
 from airless.crawl.discovery import Discovery
-from airless.crawl.held import Entry, Held
+from airless.crawl.held import Held, entry_of
 from airless.crawl.inbox import Inbox
 from airless.crawl.packing import unpack
 from airless.crawl.request import Request
@@ -31,6 +31,7 @@ logger = logging.getLogger("airless.crawl")
 
 SHARD_BUFFER = 1_000
 BUFFER = 8_000
+LOW = BUFFER // 4
 MOST_BUFFERED = 64_000
 POLL_S = 0.1
 FIRST_POLL_S = 0.01
@@ -47,7 +48,10 @@ class _Arrived:
 
 
 class Intake:
-    """Receives messages for the shards of this process, and hands them back in the end."""
+    """Receives messages for the shards of this process, and hands them back in the end.
+
+    `more` says that the queue may hold some that it would give at once: to be woken for where the schedule is `LOW`.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,7 @@ class Intake:
         self._clock = clock
         self._changed = changed
         self._refill = asyncio.Event()
-        self._more = True
+        self.more = True
         self._message_size = 100.0
         self._probed_at = -math.inf
 
@@ -79,13 +83,8 @@ class Intake:
 
     def committed(self, published: bool) -> None:
         """A commit was made; if it published, there is more in the queue than there was."""
-        self._more = self._more or published
+        self.more = self.more or published
         if published or not self._inbox.endless:
-            self._refill.set()
-
-    def used(self) -> None:
-        """A request has ended: ask for more where little is left."""
-        if self._more and self._schedule.size < BUFFER // 4:
             self._refill.set()
 
     async def run(self, quiet: Callable[[], bool], stop: Callable[[], None]) -> None:
@@ -97,7 +96,7 @@ class Intake:
             if await self._ask():
                 poll_s = FIRST_POLL_S
                 continue
-            self._more = False
+            self.more = False
             if not self._inbox.endless and quiet():
                 stop()
                 return
@@ -114,7 +113,7 @@ class Intake:
     def hand_back(self) -> None:
         """Return what is in hand and has not ended, and what was never read."""
         for entry in self._schedule.drain():
-            self._shards[entry.held.shard].buffered -= 1
+            self._shards.loaded[entry.held.shard].buffered -= 1
         for shard in self._shards:
             for held in shard.held_messages:
                 shard.give_back(held)
@@ -206,7 +205,7 @@ class Intake:
             shard.buffered += len(left)
             for host, positions in groupby(left, hosts.__getitem__):
                 self._schedule.add(
-                    host, *[Entry(requests[position], held, position) for position in positions]
+                    host, *[entry_of(requests[position], held, position) for position in positions]
                 )
         self._changed()
 

@@ -70,7 +70,8 @@ class _Lane:
         """Fetch, where that can begin at once."""
         lanes, request = self._lanes, entry.request
         if lanes.gate.passes(queue, request.url):
-            lanes.visitor.prepare(request)
+            if request.callback is not None:
+                lanes.visitor.prepare(request)
             self._queue, self._entry = queue, entry
             self._started_s = lanes.clock.monotonic()
             try:

@@ -32,7 +32,7 @@ def backoff_s(attempt: int, retry: Retry, rng: random.Random) -> float:
 
 
 class HostPace:
-    """One host's pace. Ask `ready_at`, then tell `started` and, for each start, `finished`.
+    """One host's pace. Ask it to `start`, and tell it for each start that it `finished`.
 
     `in_flight` is how many requests were started and have not finished, `limit` how many may be at once as
     things stand. `unreachable` says that so many connections failed in a row that trying again is pointless.
@@ -110,8 +110,20 @@ class HostPace:
         hold_until = min(self._hold_until, now + MAX_RETRY_AFTER_S)
         return max(now, next_start, hold_until)
 
+    def start(self, now: float) -> bool:
+        """Have a request go out at `now`, where it may; whether it may."""
+        if self.in_flight >= self.limit:
+            return False
+        if not self._next_start <= now >= self._hold_until and self.ready_at(now) > now:
+            return False
+        if self._paced:
+            self.started(now)
+        else:
+            self.in_flight += 1
+        return True
+
     def started(self, now: float) -> None:
-        """A request goes out at `now`."""
+        """A request goes out at `now`, whatever `ready_at` says."""
         self.in_flight += 1
         if self._paced:
             self._next_start = now + self._gap_s(self._rng.uniform(-1.0, 1.0))
@@ -131,9 +143,31 @@ class HostPace:
         """
         if self.in_flight:
             self.in_flight -= 1
-        if error is None and retry_after_s is None and status is not None and status < 400:
-            self._succeeded(now, latency_s)
+        well = error is None and retry_after_s is None and status is not None and status < 400
+        if not (well or self._heed(now, status, latency_s, error, retry_after_s)):
             return
+        if not (self._calm or self._recovered(now, latency_s)) or not self._settings.adaptive:
+            return
+        fast_s, slow_s = self._fast_s, self._slow_s
+        if fast_s is None:
+            fast_s = slow_s = latency_s
+        self._fast_s = fast_s = fast_s + _FAST * (latency_s - fast_s)
+        self._slow_s = slow_s = slow_s + _SLOW * (latency_s - slow_s)
+        if fast_s > _LATENCY_RATIO * slow_s and fast_s - slow_s > _LATENCY_RISE_S:
+            self._ease(now, fast_s)
+        elif self._limit < self._ceiling:
+            self._set_limit(min(float(self._ceiling), self._limit + 1.0 / self._limit))
+
+    def _heed(
+        self,
+        now: float,
+        status: int | None,
+        latency_s: float,
+        error: FetchError | None,
+        retry_after_s: float | None,
+    ) -> bool:
+        """Heed an end that may mean trouble; whether it shows all the same that the host is well."""
+        well = False
         early = now - latency_s < self._overloaded_at <= now
         if isinstance(error, ConnectError | FetchTimeout):
             self._troubled(self._faults + 1)
@@ -146,10 +180,11 @@ class HostPace:
             self._errors += 1
             if self._errors >= REPEATED_ERRORS:
                 self._overloaded(now, early)
-        elif status is not None:
-            self._succeeded(now, latency_s)
+        else:
+            well = status is not None
         if retry_after_s is not None and (status is None or status >= 400):
             self._hold_until = max(self._hold_until, now + min(retry_after_s, MAX_RETRY_AFTER_S))
+        return well
 
     def dump(self, now: float = 0.0) -> dict[str, float] | None:
         """What another process must know, JSON-able; None where a new pace would do as well.
@@ -207,19 +242,6 @@ class HostPace:
             return False
         self._errors = self._backoffs = 0
         return True
-
-    def _succeeded(self, now: float, latency_s: float) -> None:
-        if not (self._calm or self._recovered(now, latency_s)) or not self._settings.adaptive:
-            return
-        fast_s, slow_s = self._fast_s, self._slow_s
-        if fast_s is None:
-            fast_s = slow_s = latency_s
-        self._fast_s = fast_s = fast_s + _FAST * (latency_s - fast_s)
-        self._slow_s = slow_s = slow_s + _SLOW * (latency_s - slow_s)
-        if fast_s > _LATENCY_RATIO * slow_s and fast_s - slow_s > _LATENCY_RISE_S:
-            self._ease(now, fast_s)
-        elif self._limit < self._ceiling:
-            self._set_limit(min(float(self._ceiling), self._limit + 1.0 / self._limit))
 
     def _ease(self, now: float, fast_s: float) -> None:
         """Latency has risen: lower the limit by one, at most once in the time of an answer."""

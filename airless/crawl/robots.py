@@ -88,14 +88,15 @@ class Rules:
 
     `rules` are ordered so that the first that matches decides. `crawl_delay_s` is as the file says it,
     uncapped; with several lines the largest. `sitemaps` are the values as written (for all agents), which
-    need not be valid URLs. `weight_bytes` is about how much memory all that takes.
+    need not be valid URLs. `weight_bytes` is about how much memory all that takes. A target that begins with none
+    of `heads` and holds no escape is allowed.
     """
 
     rules: tuple[Rule, ...] = ()
     crawl_delay_s: float | None = None
     sitemaps: tuple[str, ...] = ()
     weight_bytes: int = field(init=False, repr=False, compare=False)
-    _heads: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    heads: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _prefixes: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     _patterns: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
 
@@ -105,7 +106,7 @@ class Rules:
         # How a path begins that a rule may cover, up to the rule's first escape: written without escapes itself,
         # it begins so before it is made comparable, too.
         heads = dict.fromkeys(rule.pieces[0].partition(b"%")[0].decode() for rule in self.rules)
-        object.__setattr__(self, "_heads", tuple(heads))
+        object.__setattr__(self, "heads", tuple(heads))
         # Most rules are plain prefixes and most pages match none of them: one call rules all those out.
         prefixes = tuple(rule.pieces[0] for rule in self.rules if rule.is_prefix)
         object.__setattr__(self, "_prefixes", prefixes)
@@ -164,7 +165,7 @@ class Rules:
         """
         if not target.startswith("/"):
             target = "/" + target
-        if target == "/robots.txt" or not (target.startswith(self._heads) or "%" in target):
+        if target == "/robots.txt" or not (target.startswith(self.heads) or "%" in target):
             return True
         if _PLAIN.fullmatch(target):
             octets = target.encode()

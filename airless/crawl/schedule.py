@@ -77,12 +77,18 @@ class HostQueue:
         self._lane(entry.request).appendleft(entry)
         self.size += 1
 
-    def pop(self, deepest: float = math.inf) -> Entry | None:
-        """The next entry that is no further than `deepest` from the seeds; None if there is none."""
+    def take(self, now: float, deepest: float = math.inf) -> Entry | None:
+        """The next entry no further than `deepest` from the seeds, its start told to the pace; None if none may."""
         for place in self._order:
             if place[1] <= deepest:
                 break
         else:
+            return None
+        pace = self.pace
+        under_way = pace.in_flight
+        if under_way and (self.probing or self.pages + under_way >= self.cap):
+            return None
+        if now < self.blocked_until or not pace.start(now):
             return None
         lane = place[2]
         entry = lane.popleft()
@@ -183,27 +189,19 @@ class Schedule:
         ready = self._ready
         while ready:
             queue = ready.popleft()
-            if not queue.size:
-                queue.queued = False
-                continue
-            at = queue.ready_at(now)
-            if at <= now:
-                entry = queue.pop(deepest)
-                if entry is None:
-                    queue.queued = False
-                    continue
-                queue.pace.started(now)
+            entry = queue.take(now, deepest)
+            if entry is not None:
                 self.size -= 1
                 if queue.size:
                     ready.append(queue)
                 else:
                     queue.queued = False
                 return queue, entry
-            if at == math.inf:
-                queue.queued = False
-            else:
+            if queue.size and now < (at := queue.ready_at(now)) < math.inf:
                 self._ticket += 1
                 heapq.heappush(later, (at, self._ticket, queue))
+            else:
+                queue.queued = False
         return None
 
     @property

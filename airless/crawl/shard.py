@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -148,10 +148,18 @@ class Shard:
         """Whether the message was ended by a recent commit (its acknowledgement got lost)."""
         return message_id in self._recent
 
-    def end(self, held: Held, position: int) -> None:
-        """One request has ended; its message is settled with the last."""
+    def end(self, held: Held, position: int, items: Sequence[bytes] = ()) -> None:
+        """One request has ended, and gave encoded items; its message is settled with the last."""
+        bit = 1 << position
+        if held.done & bit:
+            raise AssertionError(f"position {position} of message {held.id} ended twice")
+        held.done |= bit
+        held.remaining -= 1
+        if items:
+            self._items += items
+            self.counts.items += len(items)
         self.dirty = True
-        if held.end(position):
+        if not held.remaining:
             self.end_message(held)
 
     def end_message(self, held: Held) -> None:
@@ -178,23 +186,26 @@ class Shard:
             return True
         return False
 
-    def note_seen(self, packed: bytes) -> int:
-        """Take down fingerprints, packed, that were added to `seen` already; how many they are."""
+    def skip_seen(self, packed: bytes, reason: str) -> None:
+        """Count URLs as skipped whose fingerprints, packed, were new and were added to `seen` already."""
         self._delta += packed
+        number, counts = len(packed) // 8, self.counts
+        counts.discovered += number
+        counts.skipped[reason] = counts.skipped.get(reason, 0) + number
         self.dirty = True
-        return len(packed) // 8
-
-    def add_items(self, lines: list[bytes]) -> int:
-        """Keep encoded items for the next commit; how many bytes they have."""
-        self._items += lines
-        self.counts.items += len(lines)
-        self.dirty = True
-        return sum(map(len, lines))
 
     def send(self, request: Request) -> None:
         """Publish an admitted request of this shard."""
         self._out.append(request)
         self.dirty = True
+
+    def send_new(self, fingerprint: int, request: Request) -> None:
+        """Admit a request and publish it, unless its fingerprint was seen."""
+        if self.seen.add(fingerprint):
+            self._marks.append(fingerprint)
+            self.counts.discovered += 1
+            self._out.append(request)
+            self.dirty = True
 
     def send_later(self, request: Request, not_before_s: float) -> None:
         """Publish an admitted request of this shard that must wait until `not_before_s` (epoch)."""

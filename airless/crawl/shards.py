@@ -20,8 +20,9 @@ from airless.crawl.shard import Shard
 class Shards:
     """Loads a shard when it is first needed; afterwards this process holds it. `owns` says which are ours.
 
-    `sent` is what they published last. `strays` are settlements of messages that belong to no shard,
-    `laid_aside` objects to keep of them (by name); the next commit takes both.
+    `loaded` are those in hand, by index. `sent` is what they published last. `strays` are settlements of
+    messages that belong to no shard, `laid_aside` objects to keep of them (by name); the next commit takes
+    both.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Shards:
         rng: random.Random,
     ) -> None:
         self.layout = layout
+        self.loaded: dict[int, Shard] = {}
         self.owned_indexes = [index for index in range(layout.shards) if owns(index)]
         self.levels: Levels | None = None
         self.strays: list[Settlement] = []
@@ -43,19 +45,15 @@ class Shards:
         self._settings = settings
         self._owns = owns
         self._rng = rng
-        self._loaded: dict[int, Shard] = {}
 
     def __iter__(self) -> Iterator[Shard]:
-        return iter(list(self._loaded.values()))
-
-    def __getitem__(self, index: int) -> Shard:
-        return self._loaded[index]
+        return iter(list(self.loaded.values()))
 
     async def get(self, index: int) -> Shard:
-        shard = self._loaded.get(index)
+        shard = self.loaded.get(index)
         if shard is None:
             shard = await Shard.load(self._engine, self.layout, index, self.sent)
-            self._loaded[index] = shard
+            self.loaded[index] = shard
             if self.levels is not None:
                 for depth, number in shard.levels.items():
                     self.levels.enter(depth, number)
@@ -70,11 +68,11 @@ class Shards:
 
     def owned(self, index: int) -> Shard | None:
         """The shard, where it is ours and loaded."""
-        return self._loaded.get(index) if self._owns(index) else None
+        return self.loaded.get(index) if self._owns(index) else None
 
     def full(self, buffer: int) -> list[Shard]:
         """Those with at least that many requests in hand."""
-        return [shard for shard in self._loaded.values() if shard.buffered >= buffer]
+        return [shard for shard in self.loaded.values() if shard.buffered >= buffer]
 
     def home(self, index: int) -> int:
         """The shard that records a message which belongs to none: its first request's, or one of ours."""
@@ -82,7 +80,7 @@ class Shards:
 
     @property
     def dirty(self) -> bool:
-        return any(shard.dirty for shard in self._loaded.values())
+        return any(shard.dirty for shard in self.loaded.values())
 
     def entered(self, shard: Shard, request: Request) -> None:
         """A request was admitted, and waits."""
@@ -107,7 +105,7 @@ class Shards:
         pace.share(math.ceil(self.layout.spread / max(1, sum(map(self._owns, parts)))))
         pages = 0
         for index in parts:
-            shard = self._loaded.get(index)
+            shard = self.loaded.get(index)
             remembered = shard.hosts.get(host) if shard else None
             if remembered:
                 pages += int(remembered.get("pages", 0))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 from airless.core.clock import Clock
-from airless.crawl.budget import Budget
+from airless.crawl.budget import Budget, Unlimited
 from airless.crawl.held import Entry
 from airless.crawl.levels import Levels
 from airless.crawl.schedule import HostQueue, Schedule
@@ -37,6 +37,7 @@ class Workers:
         self._number = 0
         self._schedule = schedule
         self._budget = budget
+        self._limited = not isinstance(budget, Unlimited)
         self._clock = clock
         self._levels = levels
         self._deadline_s = deadline_s
@@ -92,12 +93,27 @@ class Workers:
         # What its turn made possible is left to those who wait.
         self.pump()
 
-    def following(self) -> Turn | None:
-        """The next turn of a worker; None where it has to wait, or is one too many."""
-        if self._number > self.limit:
+    def following(self, *, waited: bool = False) -> Turn | None:
+        """The next turn of a worker; None where it has to wait, or is one too many and has not `waited`."""
+        if self._stopped or (self._number > self.limit and not waited) or self._budget.spent:
             return None
-        taken = self._take()
-        if self._idle and taken is not None and self._schedule.has_ready:
+        now = self._clock.now()
+        if now >= self._deadline_s:
+            self.stop()
+            return None
+        if self._levels is None:
+            taken = self._schedule.take(now)
+        else:
+            taken = self._schedule.take(now, self._deepest_now(self._levels))
+        if taken is None:
+            return None
+        if self._limited and not self._budget.take():
+            queue, entry = taken
+            queue.pace.finished(now, status=None, latency_s=0.0)
+            self._schedule.put_back(queue, entry)
+            return None
+        self.under_way += 1
+        if self._idle and not waited and self._schedule.has_ready:
             # More became free than this worker can take.
             self.pump()
         return taken
@@ -113,7 +129,7 @@ class Workers:
     def pump(self) -> None:
         """Give what may start to the workers that wait."""
         while self._one_waits():
-            taken = self._take()
+            taken = self.following(waited=True)
             if taken is None:
                 break
             self._idle.pop().set_result(taken)
@@ -161,27 +177,6 @@ class Workers:
     def _look_again(self) -> None:
         self._timer = None
         self.pump()
-
-    def _take(self) -> Turn | None:
-        if self._stopped or self._budget.spent:
-            return None
-        now = self._clock.now()
-        if now >= self._deadline_s:
-            self.stop()
-            return None
-        if self._levels is None:
-            taken = self._schedule.take(now)
-        else:
-            taken = self._schedule.take(now, self._deepest_now(self._levels))
-        if taken is None:
-            return None
-        if not self._budget.take():
-            queue, entry = taken
-            queue.pace.finished(now, status=None, latency_s=0.0)
-            self._schedule.put_back(queue, entry)
-            return None
-        self.under_way += 1
-        return taken
 
     def _deepest_now(self, levels: Levels) -> float:
         deepest = levels.deepest()

@@ -15,8 +15,9 @@ import orjson
 
 from airless.core.codec import decode, encode
 from airless.core.message import Message
-from airless.core.ports import Commit, Engine, Settlement
+from airless.core.ports import Commit, Delivery, Engine, Settlement
 from airless.crawl import items
+from airless.crawl.held import Held
 from airless.crawl.layout import Layout
 from airless.crawl.packing import pack, unpack
 from airless.crawl.request import Request
@@ -93,10 +94,12 @@ class Committed:
         """Take the messages that the last commit published, and end the pages that they ask for."""
         taken = await self._engine.queue.receive(LAYOUT.topic, limit=COMMIT_PAGES, lease_s=_LEASE_S)
         self._settle = [Settlement.done(delivery) for delivery in taken]
-        for request in requests(range(COMMIT_PAGES)):
+        # It has one request more, so that it doesn't end: those that were received are settled as they came.
+        held = Held(Delivery(LAYOUT.topic, b"", "", ""), "", 0, COMMIT_PAGES + 1)
+        for position, request in enumerate(requests(range(COMMIT_PAGES))):
             self._shard.see(self._dice.getrandbits(64))
             self._shard.send(request)
-            self._shard.add_items([self._line])
+            self._shard.end(held, position, [self._line])
 
     async def commit(self) -> None:
         await self._shard.merge(self._engine)

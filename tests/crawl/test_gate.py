@@ -69,6 +69,17 @@ async def test_each_origin_of_a_host_has_its_own_rules() -> None:
     assert world.fetched == 2
 
 
+async def test_what_is_remembered_of_rules_knows_escapes_and_wildcards() -> None:
+    world = World(http=text("User-agent: *\nDisallow: /no\nDisallow: /a*sid=\nAllow: /no/but\n"))
+    await world.ask(HERE)
+    assert world.gate.passes(world.queue, HERE)
+    assert world.queue.rules is not None
+    for path in ("yes", "no/but", "a?sod=1", "b?sid=1", "robots.txt", "yes%6Eo"):
+        assert world.gate.passes(world.queue, HERE + path)
+    for path in ("no", "no/x", "%6e%6F", "n%6F/x", "a?sid=1", "%61bc?sid="):
+        assert not world.gate.passes(world.queue, HERE + path)
+
+
 async def test_a_host_remembers_light_rules_alone() -> None:
     many = "".join(f"Disallow: /{n}$\n" for n in range(1_000))
     world = World(http=text(f"User-agent: *\n{many}"))

@@ -371,3 +371,22 @@ def test_a_host_that_was_never_in_trouble_is_paced_as_one_that_was() -> None:
                 wary.ready_at(now),
                 wary.dump(now),
             )
+
+
+@pytest.mark.parametrize("settings", [Pace(per_host=3), Pace(per_host=2, delay_s=1.0), Pace(adaptive=False)])
+def test_what_is_asked_to_start_does_so_as_soon_as_it_is_ready(settings: Pace) -> None:
+    dice = random.Random(5)
+    asked, told = host(settings, random.Random(1)), host(settings, random.Random(1))
+    now = NOW
+    for _ in range(2_000):
+        # A clock may also be set back.
+        now += dice.choice([0.0, 0.1, 0.7, 5.0, -3.0])
+        ready = told.ready_at(now) <= now
+        if ready:
+            told.started(now)
+        assert asked.start(now) is ready
+        if dice.random() < 0.5:
+            status = dice.choice([200, 200, 200, 404, 429, 500])
+            for pace in (asked, told):
+                pace.finished(now, status, 0.1, retry_after_s=2.0 if status == 429 else None)
+        assert (asked.in_flight, asked.dump(now)) == (told.in_flight, told.dump(now))

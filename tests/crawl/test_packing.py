@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from airless.core.errors import MessageError
-from airless.crawl.packing import in_batches, pack, request_from_dict, request_to_dict, unpack
+from airless.crawl.packing import check, in_batches, pack, request_from_dict, request_to_dict, unpack
 from airless.crawl.request import Request
 
 URL = "https://example.com/"
@@ -195,3 +195,11 @@ def test_batches_hold_everything_in_order() -> None:
     assert [request for batch in batches for request in batch] == requests
     assert list(in_batches([], 3)) == []
     assert [len(batch) for batch in in_batches(requests[:6], 3)] == [3, 3]
+
+
+def test_a_request_whose_fields_were_emptied_by_hand_travels_all_the_same() -> None:
+    emptied = Request(URL, meta={"a": 1}, headers={"A": "b"})
+    emptied.meta, emptied.headers = {}, {}
+    check(emptied)
+    (back,) = unpack(pack([emptied]))
+    assert request_to_dict(back) == request_to_dict(emptied) == {"url": URL}

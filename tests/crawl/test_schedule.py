@@ -298,3 +298,18 @@ def test_what_comes_together_goes_by_priority_and_depth_too() -> None:
     assert schedule.size == 7
     assert [_take(schedule) for _ in range(7)] == [f"http://a/{n}" for n in (2, 4, 3, 0, 1, 5, 0)]
     assert _take(schedule) is None
+
+
+def test_no_entry_leaves_its_queue_before_it_may_start() -> None:
+    queue = HostQueue("a", HostPace(Pace(delay_s=2.0, jitter=0.0), random.Random(1)))
+    assert queue.take(NOW) is None
+    queue.push([_entry(f"http://a/{n}") for n in range(3)])
+    queue.blocked_until = NOW + 1
+    assert queue.take(NOW) is None
+    assert queue.take(NOW + 1, deepest=-1) is None
+    assert (queue.size, queue.pace.in_flight) == (3, 0)
+    assert queue.take(NOW + 1) is not None
+    assert queue.take(NOW + 2) is None
+    queue.probing = True
+    assert queue.take(NOW + 3) is None
+    assert (queue.size, queue.pace.in_flight) == (2, 1)

@@ -16,7 +16,7 @@ from airless.crawl.layout import Layout
 from airless.crawl.packing import pack, unpack
 from airless.crawl.records import progress_of, read_document
 from airless.crawl.request import Request
-from airless.crawl.seen import SeenSet, unpack_fingerprints
+from airless.crawl.seen import SeenSet, pack_fingerprints, unpack_fingerprints
 from airless.crawl.shard import Shard, ShardWrite
 from airless.engines.memory import MemoryEngine
 
@@ -102,13 +102,28 @@ async def test_items_are_written_with_the_state_under_a_name_that_a_replay_gives
     engine = MemoryEngine()
     first, second = await _load(engine), await _load(engine)
     for shard in (first, second):
-        shard.add_items([b'{"a":1}\n'])
-        shard.add_items([b'{"a":2}\n'])
+        held = _loose("pages", 4)
+        shard.hold(held)
+        shard.end(held, 0, [b'{"a":1}\n'])
+        shard.end(held, 1, [b'{"a":2}\n'])
     lost, applied = first.write(), await _apply(engine, second)
     assert lost.put == applied.put == {"items/job/00003/000000000001": b'{"a":1}\n{"a":2}\n'}
-    second.add_items([b'{"a":3}\n'])
+    second.end(held, 2, [b'{"a":3}\n'])
     assert (await _apply(engine, second)).put == {"items/job/00003/000000000002": b'{"a":3}\n'}
     assert second.counts.items == 3
+
+
+async def test_what_is_new_alone_is_sent_and_counted() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    first, *_ = again = _requests(3)
+    for request in again:
+        shard.send_new(7, request)
+    shard.skip_seen(pack_fingerprints([8, 9]), "offsite")
+    (message,) = (await _apply(engine, shard)).publish
+    assert [request.url for request in unpack(message.data)] == [first.url]
+    assert (shard.counts.discovered, shard.counts.skipped) == (3, {"offsite": 2})
+    assert _marks(await _load(engine)) == [7, 8, 9]
 
 
 async def test_a_replay_of_a_commit_gives_its_messages_the_same_ids() -> None:
@@ -331,11 +346,12 @@ async def test_nothing_is_dirty_after_a_write_and_everything_makes_it_so() -> No
     assert not shard.dirty
     changes: list[Any] = [
         lambda: shard.see(1),
-        lambda: shard.add_items([b"{}\n"]),
+        lambda: shard.send_new(3, Request("https://example.com/")),
+        lambda: shard.skip_seen(pack_fingerprints([4]), "offsite"),
         lambda: shard.send(Request("https://example.com/")),
         lambda: shard.send_later(Request("https://example.com/"), 1.0),
         lambda: shard.send_foreign(1, Request("https://example.com/")),
-        lambda: shard.end(held, 0),
+        lambda: shard.end(held, 0, [b"{}\n"]),
         lambda: shard.give_back(held),
         lambda: shard.end_message(_loose("other")),
     ]
