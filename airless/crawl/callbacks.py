@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, 
 from contextlib import aclosing
 from inspect import isasyncgen, isawaitable, isgenerator
 from types import GeneratorType
-from typing import Any
+from typing import Any, Protocol
 
 from airless.core.errors import ConfigError
-from airless.crawl.items import is_item
+from airless.crawl.items import encode, is_item
 from airless.crawl.links import Link
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
@@ -23,10 +23,18 @@ DEFAULT = "parse"
 RULE = "rule"
 
 
-def run_callback(
-    spider: Spider, response: Response, take: Callable[[Any], None]
-) -> Coroutine[Any, Any, None] | None:
-    """Hand the items, Requests and Follows of one response to `take`, in the order in which they are made.
+class Results(Protocol):
+    """Where what a callback made is kept: items as lines, and what is to be fetched."""
+
+    items: list[bytes]
+    found: list[Request | Follow]
+
+    def take(self, result: Any) -> None:
+        """Add a result to one of the two. Raises TypeError or ValueError for what can't travel."""
+
+
+def run_callback(spider: Spider, response: Response, results: Results) -> Coroutine[Any, Any, None] | None:
+    """Add the items, Requests and Follows of one response to the results, in the order in which they are made.
 
     What a callback doesn't give at once is given by the coroutine that is returned then. A callback may be an
     async or a plain generator, or an async or a plain function that returns an iterable, one thing or None; a
@@ -35,22 +43,35 @@ def run_callback(
     callback's generator is closed then.
     """
     name = response.request.callback or DEFAULT
-    made = _method(spider, name)(response)
-    if type(made) is not GeneratorType:
-        return _awaited(spider, name, made, response, take)
-    # The common case: nothing to wait for, and no generator around the callback's.
+    method = getattr(spider, name, None)
+    if not callable(method) or (name is not DEFAULT and name.startswith("__")):
+        raise ConfigError(f"{type(spider).__name__} has no method {name!r}, the callback of a request")
+    made = method(response)
+    if type(made) is not GeneratorType and type(made) is not list:
+        return _awaited(spider, name, made, response, results.take)
+    # The common case: nothing to wait for, and no generator around the callback's. What nearly every page gives is
+    # added here: a call for each would cost more than what it does.
     try:
         for each in made:
             kind = type(each)
-            if kind is dict or kind is PageFollow or _is_result(each):
-                take(each)
+            if kind is dict:
+                results.items.append(encode(each))
+            elif (
+                kind is PageFollow
+                and each.callback is None
+                and not (each.meta or each.headers or each.priority)
+            ):
+                results.found.append(each)
+            elif _is_result(each):
+                results.take(each)
             elif each is not None:
                 raise _no_result(each, _where(spider, name))
     except BaseException:
-        made.close()
+        if type(made) is GeneratorType:
+            made.close()
         raise
     if spider.rules:
-        _apply_rules(spider, response, take)
+        _apply_rules(spider, response, results.take)
     return None
 
 
@@ -94,13 +115,6 @@ async def run_start(spider: Spider) -> AsyncGenerator[Request | Follow, None]:
 
 def _where(spider: Spider, name: str) -> str:
     return f"{type(spider).__name__}.{name}"
-
-
-def _method(spider: Spider, name: str) -> Callable[[Response], Any]:
-    method = getattr(spider, name, None)
-    if not callable(method) or (name is not DEFAULT and name.startswith("__")):
-        raise ConfigError(f"{type(spider).__name__} has no method {name!r}, the callback of a request")
-    return method  # type: ignore[no-any-return]
 
 
 async def _results(made: Any, where: str) -> AsyncGenerator[Any, None]:

@@ -14,7 +14,9 @@ from airless.crawl.prescan import prescan
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _BOMS = ((_UTF8_BOM, "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le"))
-_BOM_STARTS = frozenset(mark[:1] for mark, _ in _BOMS)
+BOM_STARTS = frozenset(mark[:1] for mark, _ in _BOMS)
+"""What a byte order mark begins with."""
+
 _NOT_ASCII_BASED = frozenset({"utf-16be", "utf-16le", "iso-2022-jp", "replacement"})
 _PARAMETER = re.compile(r';([^;=]*+)(?:=(?:"((?:[^"\\]|\\.)*+)"?[^;]*+|([^;]*+)))?', re.DOTALL)
 _HTTP_SPACE = "\t\n\r "
@@ -31,7 +33,7 @@ def detect(body: bytes, content_type: str | None = None, default: str = "windows
     for mark, name in _BOMS:
         if body.startswith(mark):
             return name
-    declared = (_http_encoding(content_type) if content_type else None) or prescan(body)
+    declared = declared_encoding(content_type) or prescan(body)
     if declared is not None:
         return declared
     return "utf-8" if _is_utf8(body) else default
@@ -60,9 +62,7 @@ def valid_utf8(body: bytes) -> bytes:
 
 
 def for_scan(body: bytes, content_type: str | None = None) -> tuple[bytes, str]:
-    """The page as the scanner takes it: `to_utf8`, but what is declared as UTF-8 may hold what isn't."""
-    if content_type and _http_encoding(content_type) == "utf-8" and body[:1] not in _BOM_STARTS:
-        return body, "utf-8"
+    """The page as the scanner takes it: `to_utf8`, but what is found to be in UTF-8 may hold what isn't."""
     name = detect(body, content_type)
     if name == "utf-8":
         return body.removeprefix(_UTF8_BOM), name
@@ -86,9 +86,10 @@ def _is_utf8(body: bytes) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _http_encoding(content_type: str) -> str | None:
+def declared_encoding(content_type: str | None) -> str | None:
+    """The encoding that a Content-Type names, if its label is a known one."""
     # MIME Sniffing §4.4: the first parameter of a name counts, a quoted value may hold anything.
-    for match in _PARAMETER.finditer(content_type):
+    for match in _PARAMETER.finditer(content_type or ""):
         if match[1].strip(_HTTP_SPACE).lower() == "charset":
             quoted, bare = match[2], match[3]
             label = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else (bare or "")

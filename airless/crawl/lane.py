@@ -70,7 +70,7 @@ class _Lane:
         """Fetch, where that can begin at once."""
         lanes, request = self._lanes, entry.request
         if lanes.gate.passes(queue, request.url):
-            if request.callback is not None:
+            if request.callback is not None:  # a page of a crawl by links has none, and needs nothing
                 lanes.visitor.prepare(request)
             self._queue, self._entry = queue, entry
             self._started_s = lanes.clock.monotonic()

@@ -117,8 +117,6 @@ def check(found: Request | Follow) -> None:
         if not found.resolved and set(map(type, found.urls)) != {str}:
             for url in found.urls:
                 _check("url", url, str)
-        elif found.callback is None and not (found.meta or found.headers or found.priority):
-            return
         found = found.request("")
     _check("url", found.url, str)
     if _is_link(found):

@@ -6,6 +6,7 @@ import mimetypes
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -167,10 +168,8 @@ class Response:
             self.request.meta = {}
         return self.request.meta
 
-    @property
-    def depth(self) -> int:
-        """Links from the seeds."""
-        return self.request.depth
+    # A getter that is no Python function, as each page is asked for it.
+    depth: int = property(attrgetter("request.depth"), doc="Links from the seeds.")  # type: ignore[assignment]
 
     @property
     def encoding(self) -> str:
@@ -201,16 +200,19 @@ class Response:
         return self._document.tree
 
     def _scan(self) -> ScannedPage | TreeScan | None:
-        """What a scan of the page finds, unless its tree was given out: it may have been changed since."""
+        """What a scan of the page finds, unless its tree was given out: it may have been changed since.
+
+        Those who are asked on each page look first themselves: without a tree, what was found stands.
+        """
         page, scanned = self._page, self._scanned
         if page is None and scanned:
             return scanned
         if page is not None and page.changeable:
             return None
         if scanned is None:
-            body, self._encoding = charset.for_scan(self.body, self._declared)
-            scanned = scan(body, self.link_options, None if page is None else page.tree) or False
-            self._scanned = scanned
+            tree = None if page is None else page.tree
+            found, self._encoding = scan(self.body, self._declared, self.link_options, tree)
+            self._scanned = scanned = found or False
         return scanned or None
 
     @property
@@ -237,7 +239,8 @@ class Response:
     @property
     def title(self) -> str | None:
         """The document's title (HTML §3.1.5), its white space collapsed; None where there is none."""
-        return (self._scan() or TreeScan(self._document.tree, self.link_options)).title
+        scanned = self._page is None and self._scanned
+        return (scanned or self._scan() or TreeScan(self._document.tree, self.link_options)).title
 
     @property
     def base_url(self) -> str:
@@ -253,9 +256,11 @@ class Response:
     @property
     def canonical(self) -> str | None:
         """The address that the page names as its canonical one: a hint (RFC 6596)."""
-        scanned = self._scan() if self.is_html else None
+        if not self.is_html:
+            return links.canonical_link(None, self.headers, self.url)
+        scanned = (self._page is None and self._scanned) or self._scan()
         if scanned is None:
-            return links.canonical_link(self._document.tree if self.is_html else None, self.headers, self.url)
+            return links.canonical_link(self._document.tree, self.headers, self.url)
         hrefs = scanned.canonicals
         if not hrefs and self.headers.get("link") is None:
             return None
@@ -319,7 +324,8 @@ class Response:
         """
         all_of_them = urls is None and css is None and not options
         if all_of_them and self.is_html and not self.link_options.obey_nofollow:
-            scanned = self._scan() or TreeScan(self._document.tree, self.link_options)
+            scanned = self._page is None and self._scanned
+            scanned = scanned or self._scan() or TreeScan(self._document.tree, self.link_options)
             base = self.url if scanned.base is None else self._relative_to(scanned.base)
             return page_follow(
                 scanned,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from airless.crawl.charset import valid_utf8
+from airless.crawl.charset import BOM_STARTS, declared_encoding, for_scan, valid_utf8
 from airless.crawl.compiled import speed
 from airless.crawl.making import maker_like
 from airless.crawl.offered import Offered
@@ -29,16 +29,21 @@ if TYPE_CHECKING:
 _SPELLINGS = 1 << 18
 
 
-def scan(body: bytes, options: Links, tree: LexborHTMLParser | None = None) -> Page | TreeScan | None:
-    """What a page in UTF-8 says of itself; None where its tree must be asked for more than a scan can tell.
+def scan(
+    body: bytes, content_type: str | None, options: Links, tree: LexborHTMLParser | None = None
+) -> tuple[Page | TreeScan | None, str]:
+    """What a page says of itself, and its encoding; None where its tree must be asked for more than a scan can tell.
 
     `tree` is the page's, where it was parsed already.
     """
+    encoding = "utf-8"
+    if declared_encoding(content_type) != "utf-8" or body[:1] in BOM_STARTS:
+        body, encoding = for_scan(body, content_type)
     if options.obey_nofollow:
-        return None
+        return None, encoding
     if speed is None:
-        return TreeScan(LexborHTMLParser(valid_utf8(body)) if tree is None else tree, options)
-    return speed.scan(body, options.frames, options.images, options.next, options.refresh)  # type: ignore[no-any-return]
+        return TreeScan(LexborHTMLParser(valid_utf8(body)) if tree is None else tree, options), encoding
+    return speed.scan(body, options.frames, options.images, options.next, options.refresh), encoding
 
 
 def spellings() -> Spellings | None:

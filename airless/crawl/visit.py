@@ -120,7 +120,7 @@ class Visitor:
                 if request.callback in SITEMAP_CALLBACKS:
                     outcome.found.extend(run_sitemap_callback(response))
                 else:
-                    rest = run_callback(self._spider, response, outcome.take)
+                    rest = run_callback(self._spider, response, outcome)
             except ConfigError:
                 raise
             except Exception:

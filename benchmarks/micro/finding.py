@@ -19,7 +19,7 @@ from airless.crawl.seen import SeenSet, pack_fingerprints
 from airless.crawl.settings import Links, Settings
 from airless.crawl.shard import Shard
 from airless.crawl.urls import canonical, fingerprint, parsed, resolve
-from benchmarks.micro.reading import selected
+from benchmarks.micro.reading import CONTENT_TYPE, selected
 from benchmarks.micro.sample import SITE, Sample
 from benchmarks.micro.timing import Case
 
@@ -43,7 +43,7 @@ def resolving(sample: Sample, stack: ExitStack) -> list[Case]:
     ]
     if spellings() is None:
         return cases
-    found = [(Request(url), scan(body, _LINKS)) for url, body in sample]
+    found = [(Request(url), scan(body, CONTENT_TYPE, _LINKS)[0]) for url, body in sample]
     follows = [(parent, PageFollow(page, parent.url)) for parent, page in found if page is not None]
     count = sum(page.links for _, page in found if page is not None)
     met = _Finder()

@@ -119,7 +119,7 @@ def _prepared(runner: asyncio.Runner, crawl: Committed) -> Callable[[], object]:
 def site_item(url: str, body: bytes) -> Any:
     """What `airless crawl` writes for a page."""
     response = Response.from_bytes(url, body, request=Request(url), fetched_at=1_750_000_000.25)
-    return next(SiteSpider().parse(response))
+    return next(iter(SiteSpider().parse(response)))
 
 
 def requests(pages: range) -> list[Request]:

@@ -46,14 +46,14 @@ def links(sample: Sample, stack: ExitStack) -> list[Case]:
     """The references on a page as they are written: from one pass over its bytes, and from a tree."""
     ways: dict[str, Callable[[bytes], object]] = {}
     if spellings() is not None:
-        ways = {"airless scan": lambda body: scan(body, _LINKS), "airless scan, hrefs": scanned}
+        ways = {"airless scan": lambda body: scan(body, CONTENT_TYPE, _LINKS), "airless scan, hrefs": scanned}
     ways |= {"lexbor": LexborHTMLParser, "lexbor, a[href]": selected}
     return [_a_page("links", name, way, sample.bodies) for name, way in ways.items()]
 
 
 def scanned(body: bytes) -> list[str]:
     """The references that the compiled scanner finds. Raises ValueError where only a tree can tell."""
-    page = scan(body, _LINKS)
+    page, _ = scan(body, CONTENT_TYPE, _LINKS)
     if page is None:
         raise ValueError("the scanner declines a page of the sample")
     return page.hrefs()

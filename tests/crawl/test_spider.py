@@ -126,7 +126,10 @@ class Forms(Spider):
     async def hands_on(self, response: Response) -> Any:
         return self.async_generator(response)
 
-    def returns_a_list(self, response: Response) -> tuple[Any, ...]:
+    def returns_a_list(self, response: Response) -> list[Any]:
+        return [ITEM, None, response.follow("/x")]
+
+    def returns_a_tuple(self, response: Response) -> tuple[Any, ...]:
         return (ITEM, None, response.follow("/x"))
 
     def returns_an_item(self, response: Response) -> Any:
@@ -139,7 +142,7 @@ class Forms(Spider):
 
 
 @pytest.mark.parametrize(
-    "callback", ["async_generator", "generator", "coroutine", "hands_on", "returns_a_list"]
+    "callback", ["async_generator", "generator", "coroutine", "hands_on", "returns_a_list", "returns_a_tuple"]
 )
 async def test_a_callback_may_be_any_kind_of_function(callback: str) -> None:
     item, request = await results(Forms(), page(callback))

@@ -371,6 +371,54 @@ async def test_a_page_on_which_the_spider_fails_gives_nothing(
     assert any(record.exc_info for record in caplog.records)
 
 
+@pytest.mark.parametrize("made", [list, iter, tuple])
+async def test_items_are_kept_as_they_were_when_they_were_made(made: Callable[[list[Any]], Any]) -> None:
+    class Rare(Spider):
+        def parse(self, response: Response) -> Any:
+            return made([{"n": 2**70}, {"b": b"x"}, {"half": "\ud800"}, {1: 2}])
+
+        def generator(self, response: Response) -> Iterator[Any]:
+            item = {"n": 1}
+            yield item
+            item["n"] = 2**70
+            yield item
+
+    lines = [
+        b'{"n":1180591620717411303424}\n',
+        b'{"b":"eA=="}\n',
+        '{"half":"\ufffd"}\n'.encode(),
+        b'{"1":2}\n',
+    ]
+    assert (await _visit(Page(), spider=Rare())).items == lines
+    outcome = await _visit(Page(), Request(URL, callback="generator"), spider=Rare())
+    assert outcome.items == [b'{"n":1}\n', lines[0]]
+
+
+async def test_nothing_is_awaited_for_a_list_or_a_generator() -> None:
+    class Listing(Plain):
+        def parse(self, response: Response) -> Any:
+            return list(super().parse(response))
+
+    for spider in (Plain(), Listing()):
+        visitor = _visitor(linking("/x"), spider)
+        request = Request(URL)
+        outcome, rest = visitor.read(request, Response.from_bytes(URL, b"<a href=/x>"), last_try=False)
+        assert rest is None
+        assert (len(outcome.items), len(outcome.found)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"meta": {"no": object()}}, {"priority": 2**63}, {"headers": {"X": 1}}, {"priority": "high"}]
+)
+async def test_links_of_a_page_that_could_not_travel_are_the_spider_s_fault(odd: dict[str, Any]) -> None:
+    class Careless(Spider):
+        def parse(self, response: Response) -> Iterator[Any]:
+            yield response.follow_all(**odd)
+
+    outcome = await _visit(linking("/x"), spider=Careless())
+    assert (outcome.kind, outcome.reason, outcome.found) == ("failed", "spider_error", [])
+
+
 async def test_a_callback_that_does_not_exist_ends_the_crawl() -> None:
     with pytest.raises(ConfigError, match="parse_nothing"):
         await _visit(Page(), Request(URL, callback="parse_nothing"))

@@ -128,9 +128,8 @@ class CookieJar:
 
     def take(self, url: str, headers: Headers, now: float) -> None:
         """`store` what an answer's header fields set."""
-        set_cookie = headers.get_all("set-cookie")
-        if set_cookie:
-            self.store(url, set_cookie, now)
+        if headers.get("set-cookie") is not None:  # of most answers no more is asked
+            self.store(url, headers.get_all("set-cookie"), now)
 
     def header(self, url: str, now: float) -> str | None:
         """The Cookie field for a request to `url`, in the order of §5.4; None for none."""
