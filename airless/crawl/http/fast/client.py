@@ -138,7 +138,7 @@ class FastFetcher:
         response = Response.received(
             request.url, status, headers, body, request, wire_bytes, connection.address, elapsed_s
         )
-        if self._cookies is not None:
+        if self._cookies is not None and headers.get("set-cookie") is not None:
             self._cookies.take(request.url, headers, self._clock.now())
         return response
 
