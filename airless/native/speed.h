@@ -8,6 +8,7 @@
  * refresh.c   the reference in a declarative refresh
  * decode.c    character references
  * resolve.c   a reference against a base URL
+ * offer.c     what of a page's references is new
  * table.c     bounded memory of 64-bit hashes
  * seen.c      the set of fingerprints
  * blake2b.c   BLAKE2b with 64 bits of digest
@@ -353,6 +354,30 @@ typedef struct {
     PyObject_HEAD
     SeenHashes seen;
 } SeenObject;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *body;
+    Findings found;
+} PageObject;
+
+static inline const uint8_t *text_at(PageObject *page, Span span)
+{
+    return (const uint8_t *)PyBytes_AsString(page->body) + span.at;
+}
+
+static inline ModuleState *state_of(PageObject *page)
+{
+    return PyType_GetModuleState(Py_TYPE((PyObject *)page));
+}
+
+/* Takes the reference to `item`, which may be NULL. */
+bool append_new(PyObject *list, PyObject *item);
+
+/* ---- offer.c ----------------------------------------------------------------------------------------- */
+
+/* Page.new_urls */
+PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 
 extern PyType_Spec page_spec;
 extern PyType_Spec spellings_spec;

@@ -1,0 +1,332 @@
+/* What of a page's references is new: each is looked up as it is spelled, resolved, and marked. */
+
+#include "speed.h"
+
+#define STACK_ROOM 16384
+
+/* How much of the base decides what a reference comes to: as little as is safe, so that a spelling that stands
+ * on every page of a site is resolved once. */
+enum { NOTHING, AUTHORITY, DIRECTORY, ALL };
+
+typedef struct {
+    Base base;
+    uint64_t seeds[4]; /* of the spellings' hashes, by what of the base decides */
+    HashMemory *memory;
+    PyObject **origins;
+    SeenHashes *seen;
+    uint64_t twist;
+    PyObject *entities;
+    PyObject *sites;
+    PyObject *fresh;
+    PyObject *odd;
+    bool sort_query;
+    uint8_t *decoded;
+    uint8_t *url;
+    uint8_t *key;
+    uint64_t *refused;
+    Py_ssize_t refusals;
+    Blake2bTexts unmarked; /* the keys of refusals whose marks are still to be computed */
+    Py_ssize_t places[4];  /* of those marks */
+} Offer;
+
+static int deciding(const uint8_t *reference, size_t length)
+{
+    while (length && *reference <= ' ') {
+        reference++;
+        length--;
+    }
+    if (length == 0 || *reference == '?' || *reference == '#' || *reference == '&')
+        return ALL; /* a character reference may stand for any of them */
+    if (*reference == '/')
+        return AUTHORITY;
+    if ((length > 7 && !memcmp(reference, "http://", 7)) || (length > 8 && !memcmp(reference, "https://", 8)))
+        return NOTHING;
+    for (size_t i = 0; i < length && reference[i] != '/' && reference[i] != '?'; i++)
+        if (reference[i] == ':' || reference[i] == '&')
+            return ALL; /* "http:?x" is relative, for all its scheme */
+    return DIRECTORY;
+}
+
+static bool begin_offer(Offer *offer, const char *base, Py_ssize_t size)
+{
+    if (!parse_base(&offer->base, (const uint8_t *)base, (size_t)size)) {
+        PyErr_Format(PyExc_ValueError, "%.200s is no canonical http(s) URL", base);
+        return false;
+    }
+    const Base *parsed = &offer->base;
+    uint64_t seed = offer->memory->seed;
+    offer->seeds[NOTHING] = seed;
+    offer->seeds[AUTHORITY] = hash_bytes(parsed->text, parsed->authority, ~seed);
+    offer->seeds[DIRECTORY] = hash_bytes(parsed->text, parsed->directory, ~seed);
+    offer->seeds[ALL] = ~hash_bytes(parsed->text, parsed->size, ~seed);
+    return true;
+}
+
+/* Where the string of an origin is kept that was met lately: it has its hash, and is canonical. */
+static PyObject **place_of_origin(Offer *offer, const uint8_t *text, size_t length)
+{
+    return &offer->origins[hash_bytes(text, length, offer->memory->seed) % ORIGINS];
+}
+
+static bool is_origin(PyObject *kept, const uint8_t *text, size_t length)
+{
+    Py_ssize_t size;
+    const char *known = kept == NULL ? NULL : PyUnicode_AsUTF8AndSize(kept, &size);
+    return known != NULL && (size_t)size == length && !memcmp(known, text, length);
+}
+
+static PyObject *origin_of(Offer *offer, const uint8_t *url, size_t length)
+{
+    PyObject **kept = place_of_origin(offer, url, length);
+    if (is_origin(*kept, url, length))
+        return Py_NewRef(*kept);
+    PyObject *origin = PyUnicode_DecodeASCII((const char *)url, (Py_ssize_t)length, NULL);
+    if (origin != NULL) {
+        PyObject *former = *kept;
+        *kept = Py_NewRef(origin);
+        Py_XDECREF(former);
+    }
+    return origin;
+}
+
+/* The origin that an absolute reference begins with, and its length, where it was met lately: nothing is to be
+ * checked of it then. Else NULL. */
+static PyObject *known_origin(Offer *offer, const uint8_t *reference, size_t length, size_t *origin_length)
+{
+    if (length < 9 || memcmp(reference, "http", 4))
+        return NULL;
+    size_t host = reference[4] == 's' ? 8 : 7;
+    if (memcmp(reference + host - 3, "://", 3))
+        return NULL;
+    const uint8_t *path = memchr(reference + host, '/', length - host);
+    if (path == NULL)
+        return NULL;
+    *origin_length = (size_t)(path - reference);
+    PyObject *kept = *place_of_origin(offer, reference, *origin_length);
+    return is_origin(kept, reference, *origin_length) ? Py_NewRef(kept) : NULL;
+}
+
+static void put_mark(Offer *offer, Py_ssize_t place, uint64_t mark)
+{
+    offer->refused[place] = mark;
+    seen_prefetch(offer->seen, mark);
+    seen_prefetch(offer->seen, mark ^ offer->twist);
+}
+
+static void compute_marks(Offer *offer)
+{
+    uint64_t marks[4];
+    size_t count = offer->unmarked.count;
+    blake2b_64_all(&offer->unmarked, marks);
+    for (size_t i = 0; i < count; i++)
+        put_mark(offer, offer->places[i], marks[i]);
+}
+
+static void refuse(Offer *offer, const uint8_t *key, size_t size)
+{
+    Py_ssize_t place = offer->refusals++;
+    if (size > BLAKE2B_BLOCK) {
+        put_mark(offer, place, blake2b_64(key, size));
+        return;
+    }
+    offer->places[offer->unmarked.count] = place;
+    blake2b_add(&offer->unmarked, key, size);
+    if (offer->unmarked.count == 4)
+        compute_marks(offer);
+}
+
+/* A URL that is new: refused where it has no site, else one more of the fresh. */
+static bool offer_url(Offer *offer, PyObject *origin, size_t size, const uint8_t *key)
+{
+    const char *url = (const char *)offer->url;
+    PyObject *site = PyObject_GetItem(offer->sites, origin);
+    if (site == NULL)
+        return false;
+    if (site != Py_None) {
+        uint64_t mark = blake2b_64(key, size);
+        PyObject *text = PyUnicode_DecodeASCII(url, (Py_ssize_t)size, NULL);
+        bool fine = text != NULL
+                    && append_new(offer->fresh, Py_BuildValue("(NKO)", text, (unsigned long long)mark, site));
+        Py_DECREF(site);
+        return fine;
+    }
+    Py_DECREF(site);
+    refuse(offer, key, size);
+    return true;
+}
+
+/* Adds the marks of what was refused to the seen, and keeps those that are new: all at the end, when the
+ * processor has fetched where they stand. */
+static bool settle_refused(Offer *offer)
+{
+    compute_marks(offer);
+    Py_ssize_t kept = 0;
+    for (Py_ssize_t i = 0; i < offer->refusals; i++) {
+        if (seen_has(offer->seen, offer->refused[i]))
+            continue;
+        uint64_t mark = offer->refused[i] ^ offer->twist;
+        int added = seen_add(offer->seen, mark);
+        if (added < 0) {
+            PyErr_NoMemory();
+            return false;
+        }
+        if (added)
+            offer->refused[kept++] = mark;
+    }
+    offer->refusals = kept;
+    return true;
+}
+
+static bool offer_odd(Offer *offer, const uint8_t *reference, size_t length)
+{
+    return append_new(offer->odd, PyUnicode_DecodeUTF8((const char *)reference, (Py_ssize_t)length, "replace"));
+}
+
+static uint64_t spelling_of(const Offer *offer, const uint8_t *reference, size_t length)
+{
+    return hash_bytes(reference, length, offer->seeds[deciding(reference, length)]);
+}
+
+/* The key of the URL that stands in `offer->url`; NULL where its query has too many pairs. */
+static const uint8_t *key_of(Offer *offer, size_t size)
+{
+    if (!offer->sort_query || memchr(offer->url, '&', size) == NULL)
+        return offer->url;
+    return sorted_query(offer->url, size, offer->key) ? offer->key : NULL;
+}
+
+/* A URL that stands in `offer->url`, and was not met as it was spelled; its origin may be NULL. */
+static bool offer_resolved(
+    Offer *offer, PyObject *origin, size_t size, const uint8_t *key, uint64_t spelling)
+{
+    uint64_t hash = hash_bytes(key, size, offer->memory->seed);
+    /* A canonical URL is its own key, which was met this very moment. */
+    int added = hash == spelling ? 1 : memory_add(offer->memory, hash);
+    if (added < 0)
+        PyErr_NoMemory();
+    if (added <= 0)
+        return !added;
+    if (origin != NULL)
+        return offer_url(offer, origin, size, key);
+    const uint8_t *path = memchr(offer->url + 8, '/', size - 8);
+    origin = origin_of(offer, offer->url, (size_t)(path - offer->url));
+    bool fine = origin != NULL && offer_url(offer, origin, size, key);
+    Py_XDECREF(origin);
+    return fine;
+}
+
+static bool offer_reference(Offer *offer, const uint8_t *reference, size_t length, uint64_t spelling)
+{
+    int added = memory_add(offer->memory, spelling);
+    if (added < 0)
+        PyErr_NoMemory();
+    if (added <= 0)
+        return !added;
+    if (!is_literal(reference, length)) {
+        Py_ssize_t size = decode_text(reference, length, true, offer->entities, offer->decoded);
+        if (size < 0)
+            return false;
+        reference = offer->decoded;
+        length = (size_t)size;
+    }
+    size_t size, origin_length;
+    PyObject *origin = known_origin(offer, reference, length, &origin_length);
+    Resolution resolution = origin == NULL
+                                ? resolve(&offer->base, reference, length, offer->url, &size)
+                                : resolve_below(reference, length, origin_length, offer->url, &size);
+    const uint8_t *key = resolution == RESOLVED ? key_of(offer, size) : NULL;
+    bool fine = true;
+    if (key != NULL)
+        fine = offer_resolved(offer, origin, size, key, spelling);
+    else if (resolution != DROPPED)
+        fine = offer_odd(offer, reference, length);
+    Py_XDECREF(origin);
+    return fine;
+}
+
+static PyObject *little_endian(const uint64_t *numbers, Py_ssize_t count)
+{
+    PyObject *packed = PyBytes_FromStringAndSize(NULL, count * 8);
+    if (packed == NULL)
+        return NULL;
+    uint8_t *out = (uint8_t *)PyBytes_AsString(packed);
+    for (Py_ssize_t i = 0; i < count; i++)
+        for (int byte = 0; byte < 8; byte++)
+            *out++ = (uint8_t)(numbers[i] >> 8 * byte);
+    return packed;
+}
+
+static bool is_a(PyObject *value, PyObject *type, const char *name)
+{
+    if (PyObject_TypeCheck(value, (PyTypeObject *)type))
+        return true;
+    PyErr_Format(PyExc_TypeError, "new_urls() takes a %s there, not %R", name, value);
+    return false;
+}
+
+PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    static const char *const parameters[] = {"", "", "", "", "sort_query", "twist"};
+    PyObject *values[6] = {NULL};
+    if (!read_arguments("new_urls", args, count, names, parameters, values, 6, 6))
+        return NULL;
+    ModuleState *state = state_of(self);
+    PyObject *spellings = values[1], *sites = values[2], *seen = values[3];
+    Py_ssize_t base_size;
+    const char *base = PyUnicode_AsUTF8AndSize(values[0], &base_size);
+    if (base == NULL || !is_a(spellings, state->spellings_type, "Spellings")
+        || !is_a(seen, state->seen_type, "Seen"))
+        return NULL;
+    int sort_query = PyObject_IsTrue(values[4]);
+    if (sort_query < 0)
+        return NULL;
+    unsigned long long twist = PyLong_AsUnsignedLongLongMask(values[5]);
+    if (PyErr_Occurred())
+        return NULL;
+    Offer offer;
+    offer.memory = &((SpellingsObject *)spellings)->memory;
+    offer.origins = ((SpellingsObject *)spellings)->origins;
+    offer.seen = &((SeenObject *)seen)->seen;
+    offer.twist = twist;
+    offer.entities = state->entities;
+    offer.sites = sites;
+    offer.sort_query = sort_query;
+    offer.refusals = 0;
+    offer.unmarked.count = 0;
+    if (!begin_offer(&offer, base, base_size))
+        return NULL;
+    uint32_t links = self->found.links.count;
+    size_t marks_room = links * sizeof(uint64_t);
+    size_t decoded_room = DECODED_ROOM(self->found.longest);
+    size_t url_room = RESOLVED_ROOM(&offer.base, decoded_room);
+    size_t whole = 2 * marks_room + decoded_room + 2 * url_room;
+    uint64_t on_stack[STACK_ROOM / sizeof(uint64_t)];
+    uint8_t *room = (uint8_t *)on_stack;
+    if (whole > STACK_ROOM && (room = PyMem_Malloc(whole)) == NULL)
+        return PyErr_NoMemory();
+    offer.refused = (uint64_t *)room;
+    uint64_t *spelled = offer.refused + links;
+    offer.decoded = room + 2 * marks_room;
+    offer.url = offer.decoded + decoded_room;
+    offer.key = offer.url + url_room;
+    offer.fresh = PyList_New(0);
+    offer.odd = PyList_New(0);
+    bool fine = offer.fresh != NULL && offer.odd != NULL;
+    const uint8_t *text = (const uint8_t *)PyBytes_AsString(self->body);
+    const Span *spans = self->found.links.items;
+    for (uint32_t i = 0; i < links; i++) {
+        spelled[i] = spelling_of(&offer, text + spans[i].at, spans[i].length);
+        memory_prefetch(offer.memory, spelled[i]);
+    }
+    for (uint32_t i = 0; fine && i < links; i++)
+        fine = offer_reference(&offer, text + spans[i].at, spans[i].length, spelled[i]);
+    fine = fine && settle_refused(&offer);
+    PyObject *refused = fine ? little_endian(offer.refused, offer.refusals) : NULL;
+    if (room != (uint8_t *)on_stack)
+        PyMem_Free(room);
+    PyObject *result = refused == NULL ? NULL : PyTuple_Pack(3, offer.fresh, offer.odd, refused);
+    Py_XDECREF(refused);
+    Py_XDECREF(offer.fresh);
+    Py_XDECREF(offer.odd);
+    return result;
+}
