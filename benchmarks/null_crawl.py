@@ -15,6 +15,7 @@ from airless.core.clock import SystemClock
 from airless.core.ports import Engine
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.discovery import Discovery
+from airless.crawl.fetch import Answered, Exchange
 from airless.crawl.headers import Headers
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.layout import Layout
@@ -66,18 +67,34 @@ class Ended:
 
 
 class NullFetcher:
-    """Answers at once, from a bound site; 404 where that has no page."""
+    """A QuickFetcher that answers at once, from a bound site; 404 where that has no page."""
 
     def __init__(self, pages: Bound) -> None:
         self._pages = pages
 
     async def fetch(self, request: Request) -> Response:
         await asyncio.sleep(0)  # as a fetch does, let others go on
+        return self._response(request)
+
+    def begin(self, request: Request, answered: Answered) -> Exchange:
+        handle = asyncio.get_running_loop().call_soon(lambda: answered(self._response(request)))
+        return _Begun(handle)
+
+    def _response(self, request: Request) -> Response:
         body = self._pages.get(request.url)
-        return Response(request.url, 404 if body is None else 200, _HTML, body or b"", request=request)
+        status = 404 if body is None else 200
+        return Response.received(request.url, status, _HTML, body or b"", request, 0, None, 0.0)
 
     async def aclose(self) -> None:
         """Nothing is open: the pages belong to who made this."""
+
+
+class _Begun:
+    def __init__(self, handle: asyncio.Handle) -> None:
+        self._handle = handle
+
+    def abandon(self) -> None:
+        self._handle.cancel()
 
 
 def crawl(engine_url: str, processes: int, seeds: tuple[str, ...], file: Path) -> Took:
