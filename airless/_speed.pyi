@@ -3,8 +3,8 @@ from types import MemberDescriptorType
 from typing import Any, Self, SupportsIndex, TypeVar, final
 
 from airless.crawl.errors import FetchError
+from airless.crawl.fetch import Answered
 from airless.crawl.request import Request
-from airless.crawl.response import Response
 
 _Record = TypeVar("_Record")
 _Site = TypeVar("_Site")
@@ -80,7 +80,10 @@ class Line:
     """
 
     told: Callable[[Any, FetchError | None], None] | None
-    """Who waits for the answer: called with the line and None when a plain one is complete."""
+    """Who waits for the answer: called with the line and None when a plain one is complete.
+
+    A list gets the line put into it instead, and is told that it is `due` if it was empty.
+    """
     ready: bool
     """Whether a request can be sent: not while one is under way, nor after bytes that belong to no answer."""
     reused: bool
@@ -90,7 +93,8 @@ class Line:
     request: Request
     """The one that is under way, or was the last."""
     # These are whoever asks's.
-    answered: Callable[[Response | FetchError | None], None]
+    answered: Answered | None
+    whose: Any
     started_s: float
     deadline_s: float
     idle: bool

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 from airless.core.clock import SystemClock
 from airless.core.ports import Engine
@@ -71,14 +72,23 @@ class NullFetcher:
 
     def __init__(self, pages: Bound) -> None:
         self._pages = pages
+        self._begun: list[_Begun] = []
 
     async def fetch(self, request: Request) -> Response:
         await asyncio.sleep(0)  # as a fetch does, let others go on
         return self._response(request)
 
-    def begin(self, request: Request, answered: Answered) -> Exchange:
-        handle = asyncio.get_running_loop().call_soon(lambda: answered(self._response(request)))
-        return _Begun(handle)
+    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange:
+        begun = _Begun(request, whose)
+        if not self._begun:
+            asyncio.get_running_loop().call_soon(self._answer, answered)
+        self._begun.append(begun)
+        return begun
+
+    def _answer(self, answered: Answered) -> None:
+        """Answer what was begun since, as a fetcher does, which has all of it from the same asker."""
+        begun, self._begun = self._begun, []
+        answered([(each.whose, self._response(each.request)) for each in begun if not each.abandoned])
 
     def _response(self, request: Request) -> Response:
         body = self._pages.get(request.url)
@@ -90,11 +100,13 @@ class NullFetcher:
 
 
 class _Begun:
-    def __init__(self, handle: asyncio.Handle) -> None:
-        self._handle = handle
+    def __init__(self, request: Request, whose: Any) -> None:
+        self.request = request
+        self.whose = whose
+        self.abandoned = False
 
     def abandon(self) -> None:
-        self._handle.cancel()
+        self.abandoned = True
 
 
 def crawl(engine_url: str, processes: int, seeds: tuple[str, ...], file: Path) -> Took:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from airless.crawl.errors import FetchError
 from airless.crawl.request import Request
 from airless.crawl.response import Response
 
-Answered = Callable[[Response | FetchError | None], None]
+Result = Response | FetchError | None
+Answered = Callable[[Sequence[tuple[Any, Result]]], None]
+"""Is told of fetches that ended at about the same time: whose each was, and how it ended."""
 
 
 class Fetcher(Protocol):
@@ -37,11 +39,11 @@ class Exchange(Protocol):
 class QuickFetcher(Fetcher, Protocol):
     """A Fetcher that does without a coroutine where nothing has to be waited for but the answer."""
 
-    def begin(self, request: Request, answered: Answered) -> Exchange | None:
+    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
         """Begin a fetch that can begin at once; None where it can't, and `fetch` is to be called instead.
 
-        `answered` is called once, later, with the response or the FetchError, or with None: the server had
-        hung up before the request came to it, and `fetch` may be called. It may raise nothing. Raises
+        `answered` is called later, with `whose` it was and the response or the FetchError, or None: the server
+        had hung up before the request came to it, and `fetch` may be called. It may raise nothing. Raises
         FetchError for a request that can't be sent.
         """
         ...

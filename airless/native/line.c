@@ -35,6 +35,7 @@ typedef struct {
     PyObject *told;     /* whom to tell that the answer is complete; NULL or None where nobody waits */
     PyObject *request;  /* the one that is under way, or was the last; the rest is its asker's */
     PyObject *answered;
+    PyObject *whose;
     PyObject *unsent;   /* the request's bytes, until they are sent */
     PyObject *fields;   /* of a plain answer, and so on */
     PyObject *body;
@@ -82,6 +83,7 @@ static int line_traverse(LineObject *self, visitproc visit, void *arg)
     Py_VISIT(self->told);
     Py_VISIT(self->request);
     Py_VISIT(self->answered);
+    Py_VISIT(self->whose);
     return 0;
 }
 
@@ -91,6 +93,7 @@ static int line_clear(LineObject *self)
     Py_CLEAR(self->told);
     Py_CLEAR(self->request);
     Py_CLEAR(self->answered);
+    Py_CLEAR(self->whose);
     return 0;
 }
 
@@ -116,6 +119,18 @@ static void keep(PyObject **place, PyObject *value)
     Py_XDECREF(former);
 }
 
+/* Appends to a list that wants to know when it is no longer empty. */
+static bool put_into(PyObject *list, LineObject *self)
+{
+    if (PyList_Size(list) == 0) {
+        PyObject *result = PyObject_CallMethod(list, "due", NULL);
+        if (result == NULL)
+            return false;
+        Py_DECREF(result);
+    }
+    return PyList_Append(list, (PyObject *)self) == 0;
+}
+
 /* ask(head, request, limit_bytes, plain, told) */
 static PyObject *line_ask(LineObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -136,13 +151,7 @@ static PyObject *line_ask(LineObject *self, PyObject *const *args, Py_ssize_t co
     self->limit = limit;
     self->plain = self->parsed = self->ready = false;
     self->stage = args[3] == Py_True ? ASKED : LEFT;
-    if (PyList_Size(self->outbox) == 0) {
-        PyObject *result = PyObject_CallMethod(self->outbox, "due", NULL);
-        if (result == NULL)
-            return NULL;
-        Py_DECREF(result);
-    }
-    if (PyList_Append(self->outbox, (PyObject *)self) < 0)
+    if (!put_into(self->outbox, self))
         return NULL;
     Py_RETURN_NONE;
 }
@@ -213,7 +222,7 @@ static Py_ssize_t begin_plain(LineObject *self, Py_ssize_t size)
     return (Py_ssize_t)answer.head_size;
 }
 
-/* The answer is complete: whoever waits may send the next request from within the call. */
+/* The answer is complete: whoever waits may send the next request from within the call, or finds it in a list. */
 static PyObject *complete(LineObject *self, bool ready)
 {
     PyObject *told = self->told;
@@ -221,7 +230,11 @@ static PyObject *complete(LineObject *self, bool ready)
     self->stage = UNASKED;
     self->ready = ready;
     self->reused = true;
-    PyObject *result = PyObject_CallFunctionObjArgs(told, (PyObject *)self, Py_None, NULL);
+    PyObject *result;
+    if (PyList_Check(told))
+        result = put_into(told, self) ? Py_NewRef(Py_None) : NULL;
+    else
+        result = PyObject_CallFunctionObjArgs(told, (PyObject *)self, Py_None, NULL);
     Py_DECREF(told);
     return result;
 }
@@ -306,7 +319,8 @@ static PyObject *line_take(LineObject *self, PyObject *nothing)
 
 static PyMethodDef line_methods[] = {
     {"ask", (PyCFunction)(void (*)(void))line_ask, METH_FASTCALL,
-     "ask(head, request, limit_bytes, plain, told, /)\n--\n\nSend a request; `told` is called after its answer."},
+     "ask(head, request, limit_bytes, plain, told, /)\n--\n\n"
+     "Send a request; after its answer `told` is called, or the line put into it."},
     {"send", (PyCFunction)line_send, METH_NOARGS,
      "send()\n--\n\nWhat was asked, unless nobody waits for the answer any more."},
     {"get_buffer", (PyCFunction)line_get_buffer, METH_O, "get_buffer(sizehint, /)\n--\n\nWhere to read to."},
@@ -321,9 +335,10 @@ static PyMethodDef line_methods[] = {
 };
 
 static PyMemberDef line_members[] = {
-    {"told", T_OBJECT, offsetof(LineObject, told), 0, "Whom to tell; None where nobody waits."},
+    {"told", T_OBJECT, offsetof(LineObject, told), 0, "Whom to tell, or the list to be put into; None where nobody waits."},
     {"request", T_OBJECT, offsetof(LineObject, request), 0, "The one that is under way, or was the last."},
     {"answered", T_OBJECT, offsetof(LineObject, answered), 0, "Whoever asks's."},
+    {"whose", T_OBJECT, offsetof(LineObject, whose), 0, "Whoever asks's."},
     {"started_s", T_DOUBLE, offsetof(LineObject, started_s), 0, "Whoever asks's."},
     {"deadline_s", T_DOUBLE, offsetof(LineObject, deadline_s), 0, "Whoever watches's."},
     {"limit_bytes", T_PYSSIZET, offsetof(LineObject, limit), READONLY, "Of the answer's body, decoded."},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from support.pages import Pages, linking, redirect
 
 from airless.core.errors import ConfigError
 from airless.crawl.errors import ConnectError, FetchError, ProtocolError
-from airless.crawl.fetch import Answered, Exchange
+from airless.crawl.fetch import Answered, Exchange, Result
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.settings import Retry, Settings
@@ -31,27 +31,27 @@ class QuickPages(Pages):
         self.begun: list[str] = []
         self.abandoned = 0
 
-    def begin(self, request: Request, answered: Answered) -> Exchange | None:
+    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
         if request.meta and request.meta.get("slow"):
             return None
         if request.meta and request.meta.get("unfit"):
             raise ProtocolError("the request can't be sent")
         self.begun.append(request.url)
-        return _Begun(self, request, answered)
+        return _Begun(self, request, lambda result: answered([(whose, result)]))
 
 
 class _Begun:
-    def __init__(self, pages: QuickPages, request: Request, answered: Answered) -> None:
+    def __init__(self, pages: QuickPages, request: Request, answered: Callable[[Result], None]) -> None:
         self.pages = pages
         self.task = asyncio.get_running_loop().create_task(self.answer(request, answered))
 
-    async def answer(self, request: Request, answered: Answered) -> None:
+    async def answer(self, request: Request, answered: Callable[[Result], None]) -> None:
         if request.url in self.pages.stale:
             self.pages.stale.remove(request.url)
             answered(None)
             return
         try:
-            result: Response | FetchError = await self.pages.fetch(request)
+            result: Result = await self.pages.fetch(request)
         except FetchError as error:
             result = error
         answered(result)

@@ -409,3 +409,21 @@ class _Told:
         self.complete = True
         assert self.parser is not None
         self.keeps_alive = self.parser.should_keep_alive()
+
+
+class TestAnAnswerForAList:
+    def test_has_the_line_put_into_it(self) -> None:
+        first, second = (Compiled(memoryview(bytearray(ROOM))) for _ in range(2))
+        told = Outgoing()
+        for line in (first, second):
+            line.asks(told)
+            line.reads(PLAIN + b"twelve bytes")
+            assert line.told is None
+        assert (told, told.dues) == ([first, second], 1)
+        assert first.take() == (200, FIELDS, b"twelve bytes", False)
+
+    def test_raises_what_the_list_raises(self) -> None:
+        line = Compiled(memoryview(bytearray(ROOM)))
+        line.asks([])
+        with pytest.raises(AttributeError, match="due"):
+            line.reads(PLAIN + b"twelve bytes")

@@ -30,12 +30,12 @@ from support.hostile_server import (
 from airless.core.clock import Clock, ManualClock, SystemClock
 from airless.crawl.errors import (
     ConnectError,
-    FetchError,
     FetchTimeout,
     ProtocolError,
     TlsError,
     TruncatedBody,
 )
+from airless.crawl.fetch import Result
 from airless.crawl.headers import Headers
 from airless.crawl.http import AddressGuard, FastFetcher, Fetching
 from airless.crawl.http.fast.connection import Connection
@@ -539,9 +539,15 @@ class TestAnswersInPieces:
 
 class TestAFetchWithoutACoroutine:
     @staticmethod
-    def begun(fetcher: FastFetcher, request: Request) -> asyncio.Future[Response | FetchError | None]:
-        ended: asyncio.Future[Response | FetchError | None] = asyncio.get_running_loop().create_future()
-        assert fetcher.begin(request, ended.set_result) is not None
+    def begun(fetcher: FastFetcher, request: Request) -> asyncio.Future[Result]:
+        ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def answered(answers: Sequence[tuple[Any, Result]]) -> None:
+            [(whose, result)] = answers
+            assert whose is ended
+            ended.set_result(result)
+
+        assert fetcher.begin(request, ended, answered) is not None
         assert not ended.done()
         return ended
 
@@ -550,10 +556,10 @@ class TestAFetchWithoutACoroutine:
     ) -> None:
         server.routes["/"] = says(answer(gzip.compress(b"page"), headers={"Content-Encoding": "gzip"}))
         request = Request(server.url("/"))
-        assert fetcher.begin(request, print) is None
+        assert fetcher.begin(request, None, print) is None
         await fetcher.fetch(request)
-        assert fetcher.begin(Request(server.url("/"), method="POST"), print) is None
-        assert fetcher.begin(Request(server.url("/"), headers={"X-A": "b"}), print) is None
+        assert fetcher.begin(Request(server.url("/"), method="POST"), None, print) is None
+        assert fetcher.begin(Request(server.url("/"), headers={"X-A": "b"}), None, print) is None
         for _ in range(3):
             response = await self.begun(fetcher, request)
             assert isinstance(response, Response)
@@ -566,7 +572,7 @@ class TestAFetchWithoutACoroutine:
         await fetcher.fetch(Request(server.url("/")))
         assert isinstance(await self.begun(fetcher, Request(server.url("/broken"))), TruncatedBody)
         with pytest.raises(ProtocolError):
-            fetcher.begin(Request(server.url("/ä")), print)
+            fetcher.begin(Request(server.url("/ä")), None, print)
 
     async def test_says_that_the_server_had_hung_up(
         self, fetcher: FastFetcher, server: HostileServer
@@ -584,11 +590,64 @@ class TestAFetchWithoutACoroutine:
         request = Request(server.url("/"))
         await fetcher.fetch(request)
         told: list[Any] = []
-        exchange = fetcher.begin(request, told.append)
+        exchange = fetcher.begin(request, None, told.append)
         assert exchange is not None
         await asked.wait()
         exchange.abandon()
         server.routes["/"] = says(answer(b"other"))
         assert (await fetcher.fetch(request)).body == b"other"
+        await fetcher.aclose()
+        assert told == []
+
+    async def test_is_told_of_those_that_came_together_in_one_call(self, server: HostileServer) -> None:
+        async def large(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
+            writer.write(answer(b"x" * 300_000))
+
+        async def once_all_ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:
+            await all_ask.wait()
+            await says(answer(b"page"))(reader, writer, path)
+
+        all_ask = asyncio.Barrier(8)
+        server.routes["/"] = says(answer(b"page"))
+        server.routes["/large"] = large
+        server.routes["/first"] = once_all_ask
+        fetcher = fast(per_host=8)
+        await asyncio.gather(*(fetcher.fetch(Request(server.url("/first"))) for _ in range(8)))
+        told: list[Sequence[tuple[Any, Result]]] = []
+        all_told = asyncio.Event()
+
+        def answered(answers: Sequence[tuple[Any, Result]]) -> None:
+            told.append(answers)
+            if sum(map(len, told)) == 8:
+                all_told.set()
+
+        for number in range(8):
+            path = "/large" if number < 3 else "/"
+            assert fetcher.begin(Request(server.url(path)), number, answered) is not None
+        await asyncio.wait_for(all_told.wait(), 10)
+        ended = {whose: result for answers in told for whose, result in answers}
+        assert sorted(ended) == list(range(8))
+        for number, result in ended.items():
+            assert isinstance(result, Response)
+            assert len(result.body) == (300_000 if number < 3 else 4)
+        assert len(told) < 8
+        await fetcher.aclose()
+
+    async def test_that_is_abandoned_when_its_answer_has_come_is_told_nothing(
+        self, server: HostileServer
+    ) -> None:
+        server.routes["/"] = says(answer(b"page"))
+        fetcher = fast(per_host=1)
+        request = Request(server.url("/"))
+        await fetcher.fetch(request)
+        told: list[Any] = []
+        exchange = fetcher.begin(request, None, told.append)
+        assert isinstance(exchange, Connection)
+        # Whoever was here before the answer goes on before those who are told of it.
+        while exchange.told is not None:  # noqa: ASYNC110 - nobody else may be told before this is
+            await asyncio.sleep(0)
+        assert told == []
+        exchange.abandon()
+        assert (await fetcher.fetch(request)).body == b"page"
         await fetcher.aclose()
         assert told == []

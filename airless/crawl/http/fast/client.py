@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airless.crawl.errors import ConnectError, FetchError, ProtocolError
-from airless.crawl.fetch import Answered, Exchange
+from airless.crawl.fetch import Answered, Exchange, Result
 from airless.crawl.headers import Headers
 from airless.crawl.http.addresses import system_lookup
 from airless.crawl.http.fast.closing import close
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from airless.crawl.http.client import AiohttpFetcher
 
 _ORIGINS = 10_000
+# Pages that are worked on together; their trees, where they have some, are many times as large as they are.
+_TOGETHER = 16
+_TOGETHER_BYTES = 512 * 1024
 
 
 class FastFetcher:
@@ -52,8 +56,6 @@ class FastFetcher:
         self._pool: Pool | None = None
         self._names: Names | None = None
         self._other: AiohttpFetcher | None = None
-        # Bound once, not once a page.
-        self._told = self._ended
         self._common = http.proxy is None and common(http.headers)
         if not self._common:
             # Settings that can't be used are said at once.
@@ -83,7 +85,7 @@ class FastFetcher:
             finally:
                 pool.give_back(connection)
 
-    def begin(self, request: Request, answered: Answered) -> Exchange | None:
+    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
         """As in QuickFetcher: a plain request, and a connection that is kept for it."""
         pool = self._pool
         if pool is None or request.method != "GET" or request.headers is not None or request.body is not None:
@@ -105,23 +107,38 @@ class FastFetcher:
         if connection is None:
             return None
         connection.started_s = started_s
+        connection.whose = whose
         connection.answered = answered
-        connection.ask(head, request, request.max_bytes or self._page_bytes, True, self._told)
+        connection.ask(head, request, request.max_bytes or self._page_bytes, True, pool.answers)
         return connection
 
-    def _ended(self, connection: Connection, error: FetchError | None) -> None:
+    def _ended(self, connections: Sequence[Connection]) -> None:
         """What was begun without a coroutine is over."""
-        result: Response | FetchError | None = error
-        if error is None:
-            try:
-                result = self._response(connection, connection.started_s)
-            except FetchError as fault:
-                result = fault
-        elif connection.stale and isinstance(error, (ConnectError, ProtocolError)):
-            result = None
-        answered = connection.answered
-        connection.keep(connection)
-        answered(result)
+        told: Answered | None = None
+        together: list[tuple[Any, Result]] = []
+        size = 0
+        for connection in connections:
+            answered = connection.answered
+            if answered is None:
+                # Abandoned since.
+                continue
+            if answered is not told or len(together) == _TOGETHER or size > _TOGETHER_BYTES:
+                if told is not None:
+                    told(together)
+                told, together, size = answered, [], 0
+            result: Result = connection.fault
+            if result is None:
+                try:
+                    result = self._response(connection, connection.started_s)
+                    size += len(result.body)
+                except FetchError as fault:
+                    result = fault
+            elif connection.stale and isinstance(result, (ConnectError, ProtocolError)):
+                result = None
+            connection.keep(connection)
+            together.append((connection.whose, result))
+        if told is not None:
+            told(together)
 
     def _response(self, connection: Connection, started_s: float) -> Response:
         """The answer that is complete. Raises FetchError where its body can't be decoded."""
@@ -166,6 +183,7 @@ class FastFetcher:
         self._pool = Pool(
             Dialler(self._names, self._guard, self._http.connect_timeout_s),
             self._clock,
+            self._ended,
             concurrency=self._concurrency,
             per_host=self._per_host,
             timeout_s=self._http.timeout_s,

@@ -16,8 +16,8 @@ from airless.crawl.headers import Headers
 from airless.crawl.http.bodies import Body, codings, whole_gzip
 from airless.crawl.http.fast.answer import Answer
 from airless.crawl.http.fast.arrivals import Arrivals
+from airless.crawl.http.fast.gathering import Outbox
 from airless.crawl.http.fast.line import LineProtocol
-from airless.crawl.http.fast.outbox import Outbox
 
 Told = Callable[["Connection", FetchError | None], None]
 Keep = Callable[["Connection"], None]
@@ -47,6 +47,7 @@ class Connection(LineProtocol):
         "_progress",
         "_transport",
         "address",
+        "fault",
         "gone",
         "keep",
         "key",
@@ -73,6 +74,7 @@ class Connection(LineProtocol):
         self.sock = sock
         self.deadline_s = inf
         self.gone = False
+        self.fault: FetchError | None = None
         self.stale = False
         self._arrivals = None if tls else arrivals
         self._error: OSError | None = None
@@ -116,7 +118,7 @@ class Connection(LineProtocol):
 
     def abandon(self) -> None:
         """Give up the exchange that is under way, tell nobody, and leave the connection to whoever keeps it."""
-        self.told = None
+        self.told = self.answered = None
         self.abort()
         self.keep(self)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from airless.crawl.compiled import speed
 from airless.crawl.errors import FetchError
-from airless.crawl.http.fast.outbox import Outbox
+from airless.crawl.fetch import Answered
+from airless.crawl.http.fast.gathering import Outbox
 from airless.crawl.request import Request
-from airless.crawl.response import Response
 
 
 class PureLine:
@@ -33,16 +33,18 @@ class PureLine:
         "reused",
         "started_s",
         "told",
+        "whose",
     )
 
     plain = False
 
-    answered: Callable[[Response | FetchError | None], None]
+    answered: Answered | None
     deadline_s: float
     limit_bytes: int
     parsed: bool
     request: Request
     started_s: float
+    whose: Any
 
     def __init__(self, buffer: memoryview, descriptor: int, outbox: Outbox) -> None:
         self._buffer = buffer

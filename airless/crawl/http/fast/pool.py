@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 from airless.core.clock import Clock
 from airless.crawl.errors import ConnectError, FetchTimeout
 from airless.crawl.http.fast.arrivals import arrivals
 from airless.crawl.http.fast.connection import Connection
 from airless.crawl.http.fast.dial import Dialler
+from airless.crawl.http.fast.gathering import Answers, Outbox
 from airless.crawl.http.fast.origin import Origin
-from airless.crawl.http.fast.outbox import Outbox
 from airless.crawl.http.fast.slots import Slots
 
 _READ_BYTES = 64 * 1024
@@ -37,11 +38,19 @@ class Pool:
 
     At most `concurrency` are lent at once and `per_host` for an origin. One timer looks after all of them:
     within a quarter of a second of its time it ends an exchange that is overdue, and hangs up what nobody
-    asked for half a minute or is too much to keep.
+    asked for half a minute or is too much to keep. Who asks with its `answers` has `ended` called, for those
+    that came together.
     """
 
     def __init__(
-        self, dialler: Dialler, clock: Clock, *, concurrency: int, per_host: int, timeout_s: float
+        self,
+        dialler: Dialler,
+        clock: Clock,
+        ended: Callable[[Sequence[Connection]], None],
+        *,
+        concurrency: int,
+        per_host: int,
+        timeout_s: float,
     ) -> None:
         self._clock = clock
         self.loop = asyncio.get_running_loop()
@@ -54,6 +63,7 @@ class Pool:
         # asyncio's own reads of 256 KiB have the allocator fault their pages in again each time.
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._outbox = Outbox(self.loop)
+        self.answers = Answers(self.loop, ended)
         self._arrivals = arrivals(self.loop)
         self._sites: dict[str, _Site] = {}
         self._open: set[Connection] = set()
