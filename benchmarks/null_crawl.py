@@ -78,12 +78,12 @@ class NullFetcher:
         await asyncio.sleep(0)  # as a fetch does, let others go on
         return self._response(request)
 
-    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange:
-        begun = _Begun(request, whose)
+    def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
+        begun = [_Begun(request, whose) for request, whose in asked]
         if not self._begun:
             asyncio.get_running_loop().call_soon(self._answer, answered)
-        self._begun.append(begun)
-        return begun
+        self._begun += begun
+        return list(begun)
 
     def _answer(self, answered: Answered) -> None:
         """Answer what was begun since, as a fetcher does, which has all of it from the same asker."""

@@ -56,9 +56,9 @@ class Commits:
     def _waiting(self) -> bool:
         return bool(self._shards.strays) or self._shards.dirty
 
-    def visited(self, items: Sequence[bytes]) -> None:
-        """A visit was applied, and gave these items."""
-        self._visits += 1
+    def visited(self, visits: int, items: Sequence[bytes]) -> None:
+        """So many visits were applied, and gave these items."""
+        self._visits += visits
         self._item_bytes += sum(map(len, items))
         # Nobody is woken for a visit that can wait for the others of its group, or while a commit is made: its end
         # wakes them.

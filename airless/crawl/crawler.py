@@ -11,7 +11,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from airless.core.clock import Clock
 from airless.core.errors import AirlessError
@@ -38,6 +38,8 @@ from airless.crawl.shards import Shards
 from airless.crawl.spider import Spider
 from airless.crawl.visit import Outcome, Visitor
 from airless.crawl.workers import Workers
+
+Ended = tuple[HostQueue, Entry, Outcome]
 
 LEASE_S = 120.0
 LOOK_S = 0.5
@@ -182,7 +184,7 @@ class Crawler:
                 return
             queue, entry, begun = left
             if begun is not None:
-                self._ended(queue, entry, await self._visitor.finish(entry.request, *begun))
+                self._ended([(queue, entry, await self._visitor.finish(entry.request, *begun))])
                 return
         request = entry.request
         outcome = None
@@ -190,66 +192,81 @@ class Crawler:
             outcome = await self._gate.check(queue, request.url)
         if outcome is None:
             outcome = await self._visitor.visit(request, last_try=queue.pace.unreachable)
-        self._ended(queue, entry, outcome)
+        self._ended([(queue, entry, outcome)])
 
-    def _ended(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:
-        kind, error = outcome.kind, outcome.error
-        queue.pace.finished(
-            self._clock.now(), outcome.status, outcome.latency_s, error, outcome.retry_after_s
-        )
-        self._workers.ended(kind == "fetched")
-        if kind == "wait":
-            self._schedule.put_back(queue, entry)
-        else:
-            self._apply(queue, entry, outcome)
-            if kind == "skipped":
+    def _ended(self, ended: Sequence[Ended]) -> None:
+        """What came of turns that ended together."""
+        now = self._clock.now()
+        for queue, _, outcome in ended:
+            queue.pace.finished(now, outcome.status, outcome.latency_s, outcome.error, outcome.retry_after_s)
+        self._workers.ended(len(ended), self._apply(ended))
+        for queue, entry, outcome in ended:
+            if outcome.kind == "wait":
+                self._schedule.put_back(queue, entry)
+            elif outcome.kind == "skipped":
                 self._skip_alike(queue)
             if not queue.queued:
                 self._schedule.wake(queue)
-        if error is not None and queue.pace.unreachable:
-            self._give_up(queue)
+            if outcome.error is not None and queue.pace.unreachable:
+                self._give_up(queue)
+        if self._intake.more and self._schedule.size < LOW:
+            self._intake.wake()
 
     def _skip_alike(self, queue: HostQueue) -> None:
         """What waits for the host and will be skipped as well is so now: it needs no turns of the pace."""
+        skipped: list[Ended] = []
         for entry in self._schedule.take_all(queue):
             outcome = self._gate.skips(queue, entry.request.url)
             if outcome is None:
                 self._schedule.add(queue.host, entry)
             else:
-                self._apply(queue, entry, outcome)
+                skipped.append((queue, entry, outcome))
+        self._apply(skipped)
 
     def _give_up(self, queue: HostQueue) -> None:
         """The host is gone: what waits for it fails now, instead of one time-out after the other."""
-        for entry in self._schedule.take_all(queue):
-            self._apply(queue, entry, Outcome("failed", "host_unreachable"))
+        gone = Outcome("failed", "host_unreachable")
+        self._apply([(queue, entry, gone) for entry in self._schedule.take_all(queue)])
 
-    def _apply(self, queue: HostQueue, entry: Entry, outcome: Outcome) -> None:
-        """All that a visit changes, in one step: nothing of it can be committed without the rest."""
-        request, held = entry.request, entry.held
-        shard = self._shards.loaded[held.shard]
-        shard.buffered -= 1
-        counts = shard.counts
-        counts.bytes += outcome.body_bytes
-        counts.wire_bytes += outcome.wire_bytes
-        if outcome.kind == "fetched":
-            counts.fetched += 1
-            queue.pages += 1
-            if request.seed:
-                counts.seeds_fetched += 1
-        else:
-            self._apply_other(shard, request, outcome)
-        for found in outcome.found:
-            if isinstance(found, Follow):
-                self._discovery.follow(shard, request, found)
+    def _apply(self, ended: Iterable[Ended]) -> int:
+        """All that visits change, in one step: nothing of one can be committed without the rest.
+
+        How many of them fetched a page.
+        """
+        loaded, levels, follow = self._shards.loaded, self._shards.levels, self._discovery.follow
+        fetched = visits = 0
+        items: list[bytes] = []
+        for queue, entry, outcome in ended:
+            kind = outcome.kind
+            if kind == "wait":
+                continue
+            visits += 1
+            request, held = entry.request, entry.held
+            shard = loaded[held.shard]
+            shard.buffered -= 1
+            counts = shard.counts
+            counts.bytes += outcome.body_bytes
+            counts.wire_bytes += outcome.wire_bytes
+            if kind == "fetched":
+                fetched += 1
+                counts.fetched += 1
+                queue.pages += 1
+                if request.seed:
+                    counts.seeds_fetched += 1
             else:
-                self._discovery.request(shard, request, found)
-        if self._shards.levels is not None and outcome.kind != "retry":
-            self._shards.left(shard, request)
-        shard.touched.add(queue.host)
-        shard.end(held, entry.position, outcome.items)
-        self._commits.visited(outcome.items)
-        if self._intake.more and self._schedule.size < LOW:
-            self._intake.wake()
+                self._apply_other(shard, request, outcome)
+            for found in outcome.found:
+                if isinstance(found, Follow):
+                    follow(shard, request, found)
+                else:
+                    self._discovery.request(shard, request, found)
+            if levels is not None and kind != "retry":
+                self._shards.left(shard, request)
+            shard.touched.add(queue.host)
+            shard.end(held, entry.position, outcome.items)
+            items += outcome.items
+        self._commits.visited(visits, items)
+        return fetched
 
     def _apply_other(self, shard: Shard, request: Request, outcome: Outcome) -> None:
         """What becomes of a request that brought no page."""

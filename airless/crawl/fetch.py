@@ -39,11 +39,11 @@ class Exchange(Protocol):
 class QuickFetcher(Fetcher, Protocol):
     """A Fetcher that does without a coroutine where nothing has to be waited for but the answer."""
 
-    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
-        """Begin a fetch that can begin at once; None where it can't, and `fetch` is to be called instead.
+    def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
+        """Begin fetches, each with `whose` it is; None in place of one that can't begin at once.
 
-        `answered` is called later, with `whose` it was and the response or the FetchError, or None: the server
-        had hung up before the request came to it, and `fetch` may be called. It may raise nothing. Raises
-        FetchError for a request that can't be sent.
+        `answered` is called later, with whose it was and the response or the FetchError, or None: the server
+        had hung up before the request came to it. It may raise nothing. Where there is None `fetch` is to be called
+        instead.
         """
         ...

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from airless.core.clock import Clock
 from airless.crawl.errors import FetchError
 from airless.crawl.fetch import Exchange, QuickFetcher, Result
 from airless.crawl.gate import Gate
 from airless.crawl.held import Entry
-from airless.crawl.schedule import HostQueue
+from airless.crawl.schedule import HostQueue, Turn
 from airless.crawl.visit import Outcome, Rest, Visitor
-from airless.crawl.workers import Turn
 
 Left = tuple[HostQueue, Entry, tuple[Outcome, Rest] | None]
 """A turn that is left to a coroutine: to be taken from its beginning, or only its callback to be awaited."""
 
 
 class Lanes:
-    """What all lanes share. `ended` is told of each turn's outcome, `following` gives the next turn."""
+    """What all lanes share. `ended` is told of turns and their outcomes, `following` gives so many of the next."""
 
     def __init__(
         self,
@@ -28,8 +27,8 @@ class Lanes:
         gate: Gate,
         clock: Clock,
         *,
-        ended: Callable[[HostQueue, Entry, Outcome], None],
-        following: Callable[[], Turn | None],
+        ended: Callable[[Sequence[tuple[HostQueue, Entry, Outcome]]], None],
+        following: Callable[[int], Sequence[Turn]],
     ) -> None:
         self.fetcher = fetcher
         self.visitor = visitor
@@ -43,64 +42,59 @@ class Lanes:
     async def run(self, queue: HostQueue, entry: Entry) -> Left | None:
         """Take this turn and those that follow, until one needs a coroutine or there is none."""
         lane = _Lane()
-        self._begin(lane, queue, entry)
+        self._begin([(lane, (queue, entry))])
         try:
             return await lane.over
         finally:
             if lane.exchange is not None:
                 lane.exchange.abandon()
 
-    def _begin(self, lane: _Lane, queue: HostQueue, entry: Entry) -> None:
+    def _begin(self, turns: Iterable[tuple[_Lane, Turn]]) -> None:
         """Fetch, where that can begin at once."""
-        request = entry.request
-        if self.gate.passes(queue, request.url):
-            if request.callback is not None:  # a page of a crawl by links has none, and needs nothing
-                self.visitor.prepare(request)
-            lane.queue, lane.entry = queue, entry
-            lane.started_s = self.clock.monotonic()
-            try:
-                lane.exchange = self.fetcher.begin(request, lane, self._told)
-            except FetchError:
-                # It would be raised again, where it is handled.
-                lane.exchange = None
-            if lane.exchange is not None:
-                return
-        lane.over.set_result((queue, entry, None))
+        asked = []
+        gate, started_s = self.gate, self.clock.monotonic()
+        for lane, turn in turns:
+            lane.turn = queue, entry = turn
+            lane.started_s = started_s
+            request = entry.request
+            if gate.passes(queue, request.url):
+                if request.callback is not None:  # a page of a crawl by links has none, and needs nothing
+                    self.visitor.prepare(request)
+                asked.append((request, lane))
+            else:
+                lane.over.set_result((*turn, None))
+        for (_, lane), exchange in zip(asked, self.fetcher.begin(asked, self._told), strict=True):
+            lane.exchange = exchange
+            if exchange is None:
+                lane.over.set_result((*lane.turn, None))
 
     def _answered(self, answers: Sequence[tuple[_Lane, Result]]) -> None:
         """Take pages that came together through each stage together: its code is in the processor's caches then."""
-        ended = []
-        for lane, result in answers:
-            lane.exchange = None
-            try:
+        try:
+            lanes: list[_Lane] = []
+            ended: list[tuple[HostQueue, Entry, Outcome]] = []
+            for lane, result in answers:
+                if lane.over.done():
+                    # Its worker was cancelled just now.
+                    continue
+                lane.exchange = None
                 outcome = self._read(lane, result)
-            except BaseException as error:
-                # The others have to be told of their answers; the worker's task is where a fault ends the run.
-                lane.over.set_exception(error)
-                continue
-            if outcome is not None:
-                ended.append((lane, outcome))
-        going_on = []
-        for lane, outcome in ended:
-            try:
-                self.ended(lane.queue, lane.entry, outcome)
-            except BaseException as error:
-                lane.over.set_exception(error)
-            else:
-                going_on.append(lane)
-        for lane in going_on:
-            try:
-                turn = self.following()
-                if turn is None:
-                    lane.over.set_result(None)
-                else:
-                    self._begin(lane, *turn)
-            except BaseException as error:
-                lane.over.set_exception(error)
+                if outcome is not None:
+                    lanes.append(lane)
+                    ended.append((*lane.turn, outcome))
+            self.ended(ended)
+            turns = self.following(len(lanes))
+            for lane in lanes[len(turns) :]:
+                lane.over.set_result(None)
+            self._begin(zip(lanes, turns, strict=False))
+        except BaseException as error:
+            # Whoever calls has others to tell; a worker's task is where a fault ends the run, and so all lanes.
+            faulty = next(lane for lane, _ in answers if not lane.over.done())
+            faulty.over.set_exception(error)
 
     def _read(self, lane: _Lane, result: Result) -> Outcome | None:
         """What came of a fetch; None where that is left to the worker."""
-        queue, entry = lane.queue, lane.entry
+        queue, entry = lane.turn
         if result is None:
             lane.over.set_result((queue, entry, None))
             return None
@@ -118,10 +112,9 @@ class Lanes:
 class _Lane:
     """One worker's: what it has under way, and the future that ends it."""
 
-    __slots__ = ("entry", "exchange", "over", "queue", "started_s")
+    __slots__ = ("exchange", "over", "started_s", "turn")
 
-    queue: HostQueue
-    entry: Entry
+    turn: Turn
     started_s: float
 
     def __init__(self) -> None:

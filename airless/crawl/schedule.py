@@ -130,6 +130,9 @@ class HostQueue:
         return self.size * gap_s / self.pace.limit
 
 
+Turn = tuple[HostQueue, Entry]
+
+
 class Schedule:
     """Entries by host, handed out in turns: one a host a round, each when its host's pace allows."""
 
@@ -180,29 +183,30 @@ class Schedule:
         for queue in self._hosts.values():
             self.wake(queue)
 
-    def take(self, now: float, deepest: float = math.inf) -> tuple[HostQueue, Entry] | None:
-        """The next entry that may start now, no further than `deepest` from the seeds; or None."""
+    def take(self, now: float, number: int = 1, deepest: float = math.inf) -> list[Turn]:
+        """The next entries that may start now, no further than `deepest` from the seeds; so many at the most."""
         self._now = now
+        turns: list[Turn] = []
         later = self._later
         while later and later[0][0] <= now:
             self._ready.append(heapq.heappop(later)[2])
         ready = self._ready
-        while ready:
+        while ready and len(turns) < number:
             queue = ready.popleft()
             entry = queue.take(now, deepest)
             if entry is not None:
-                self.size -= 1
+                turns.append((queue, entry))
                 if queue.size:
                     ready.append(queue)
                 else:
                     queue.queued = False
-                return queue, entry
-            if queue.size and now < (at := queue.ready_at(now)) < math.inf:
+            elif queue.size and now < (at := queue.ready_at(now)) < math.inf:
                 self._ticket += 1
                 heapq.heappush(later, (at, self._ticket, queue))
             else:
                 queue.queued = False
-        return None
+        self.size -= len(turns)
+        return turns
 
     @property
     def has_ready(self) -> bool:

@@ -10,9 +10,7 @@ from airless.core.clock import Clock
 from airless.crawl.budget import Budget, Unlimited
 from airless.crawl.held import Entry
 from airless.crawl.levels import Levels
-from airless.crawl.schedule import HostQueue, Schedule
-
-Turn = tuple[HostQueue, Entry]
+from airless.crawl.schedule import HostQueue, Schedule, Turn
 
 
 class Workers:
@@ -76,8 +74,10 @@ class Workers:
         """One worker: takes turns until the end, or until it is one too many."""
         loop = asyncio.get_running_loop()
         while self._number <= self.limit:
-            taken = self.following()
-            if taken is None:
+            taken: Turn | None = None
+            if turns := self.following():
+                taken = turns[0]
+            else:
                 if self.stopping.is_set():
                     return
                 waiting: asyncio.Future[Turn | None] = loop.create_future()
@@ -93,46 +93,42 @@ class Workers:
         # What its turn made possible is left to those who wait.
         self.pump()
 
-    def following(self, *, waited: bool = False) -> Turn | None:
-        """The next turn of a worker; None where it has to wait, or is one too many and has not `waited`."""
+    def following(self, number: int = 1, *, waited: bool = False) -> list[Turn]:
+        """The next turns of so many workers; fewer where they have to wait.
+
+        None where there are too many workers, unless they have `waited`.
+        """
         if self._stopped or (self._number > self.limit and not waited) or self._budget.spent:
-            return None
+            return []
         now = self._clock.now()
         if now >= self._deadline_s:
             self.stop()
-            return None
-        if self._levels is None:
-            taken = self._schedule.take(now)
-        else:
-            taken = self._schedule.take(now, self._deepest_now(self._levels))
-        if taken is None:
-            return None
-        if self._limited and not self._budget.take():
-            queue, entry = taken
-            queue.pace.finished(now, status=None, latency_s=0.0)
-            self._schedule.put_back(queue, entry)
-            return None
-        self.under_way += 1
-        if self._idle and not waited and self._schedule.has_ready:
-            # More became free than this worker can take.
+            return []
+        deepest = math.inf if self._levels is None else self._deepest_now(self._levels)
+        turns = self._schedule.take(now, number, deepest)
+        if self._limited:
+            self._cut(turns, now)
+        self.under_way += len(turns)
+        if self._idle and not waited and len(turns) == number and self._schedule.has_ready:
+            # More became free than these workers can take.
             self.pump()
-        return taken
+        return turns
 
-    def ended(self, counts: bool) -> None:
-        """A turn is over; `counts` says that it used up its place in the budget."""
-        if not counts:
+    def ended(self, number: int, counting: int) -> None:
+        """So many turns are over; those that count used up their place in the budget."""
+        for _ in range(number - counting):
             self._budget.give_back()
-        self.under_way -= 1
+        self.under_way -= number
         if not self.under_way and self._stopped:
             self._drained.set()
 
     def pump(self) -> None:
         """Give what may start to the workers that wait."""
         while self._one_waits():
-            taken = self.following(waited=True)
-            if taken is None:
+            turns = self.following(waited=True)
+            if not turns:
                 break
-            self._idle.pop().set_result(taken)
+            self._idle.pop().set_result(turns[0])
         if self.stopping.is_set():
             while self._one_waits():
                 self._idle.pop().set_result(None)
@@ -160,6 +156,16 @@ class Workers:
         self._idle.clear()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _cut(self, turns: list[Turn], now: float) -> None:
+        """Put back what the budget doesn't allow."""
+        allowed = 0
+        while allowed < len(turns) and self._budget.take():
+            allowed += 1
+        while len(turns) > allowed:
+            queue, entry = turns.pop()
+            queue.pace.finished(now, status=None, latency_s=0.0)
+            self._schedule.put_back(queue, entry)
 
     def _set_timer(self) -> None:
         """Look again when the next host may be asked."""

@@ -213,7 +213,7 @@ class Bench:
         self.turns.append(over)
         await over.wait()
         queue.pace.finished(time.time(), status=200, latency_s=0.0)
-        self.workers.ended(counts=True)
+        self.workers.ended(1, 1)
         self.schedule.wake(queue)
 
     async def finish(self, number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from support.crawling import Crawl
 from support.pages import Pages, linking, redirect
 
 from airless.core.errors import ConfigError
-from airless.crawl.errors import ConnectError, FetchError, ProtocolError
+from airless.crawl.errors import ConnectError, FetchError
 from airless.crawl.fetch import Answered, Exchange, Result
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
@@ -31,11 +31,12 @@ class QuickPages(Pages):
         self.begun: list[str] = []
         self.abandoned = 0
 
-    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
+    def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
+        return [self.begin_one(request, whose, answered) for request, whose in asked]
+
+    def begin_one(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
         if request.meta and request.meta.get("slow"):
             return None
-        if request.meta and request.meta.get("unfit"):
-            raise ProtocolError("the request can't be sent")
         self.begun.append(request.url)
         return _Begun(self, request, lambda result: answered([(whose, result)]))
 
@@ -94,7 +95,7 @@ async def test_what_can_not_begin_at_once_is_fetched_by_a_coroutine() -> None:
             yield {"url": response.url}
             if response.url == HERE:
                 yield Request(f"{HERE}1", meta={"slow": True})
-                yield Request(f"{HERE}2", meta={"unfit": True})
+                yield Request(f"{HERE}2", meta={"slow": True})
 
     pages = QuickPages({HERE: linking(), f"{HERE}1": linking(), f"{HERE}2": linking()})
     crawl = Crawl(pages, spider=Slow())

@@ -46,8 +46,7 @@ def _fill(schedule: Schedule, **numbers: int) -> None:
 
 
 def _take(schedule: Schedule, now: float = NOW) -> str | None:
-    taken = schedule.take(now)
-    return taken[1].request.url if taken else None
+    return next((entry.request.url for _, entry in schedule.take(now)), None)
 
 
 def _finish(schedule: Schedule, host: str, now: float = NOW, error: ConnectError | None = None) -> None:
@@ -63,6 +62,18 @@ def test_hosts_take_turns_one_request_a_round() -> None:
     assert order == ["http://a/0", "http://b/0", "http://c/0", "http://a/1", "http://b/1", "http://a/2"]
     assert schedule.size == 0
     assert _take(schedule) is None
+
+
+def test_several_are_taken_at_once_in_the_order_in_which_they_would_be_one_by_one() -> None:
+    schedule = _schedule(per_host=8)
+    _fill(schedule, a=3, b=2, c=1)
+    taken = [schedule.take(NOW, number) for number in (4, 10, 10)]
+    assert [[entry.request.url for _, entry in turns] for turns in taken] == [
+        ["http://a/0", "http://b/0", "http://c/0", "http://a/1"],
+        ["http://b/1", "http://a/2"],
+        [],
+    ]
+    assert schedule.size == 0
 
 
 def test_a_host_at_its_limit_waits_for_one_to_end_and_holds_up_nobody() -> None:
@@ -113,9 +124,7 @@ def test_the_highest_priority_of_a_host_goes_first_then_as_it_came() -> None:
 def test_what_is_put_back_is_next_of_its_host() -> None:
     schedule = _schedule()
     _fill(schedule, a=3)
-    taken = schedule.take(NOW)
-    assert taken is not None
-    queue, entry = taken
+    [(queue, entry)] = schedule.take(NOW)
     queue.pace.finished(NOW, status=None, latency_s=0.0)
     schedule.put_back(queue, entry)
     assert schedule.size == 3
@@ -125,11 +134,10 @@ def test_what_is_put_back_is_next_of_its_host() -> None:
 def test_the_last_of_a_host_can_be_put_back() -> None:
     schedule = _schedule()
     _fill(schedule, a=1)
-    taken = schedule.take(NOW)
-    assert taken is not None
+    [(queue, entry)] = schedule.take(NOW)
     assert _take(schedule) is None
-    taken[0].pace.finished(NOW, status=None, latency_s=0.0)
-    schedule.put_back(*taken)
+    queue.pace.finished(NOW, status=None, latency_s=0.0)
+    schedule.put_back(queue, entry)
     assert _take(schedule) == "http://a/0"
     assert schedule.size == 0
 

@@ -547,7 +547,7 @@ class TestAFetchWithoutACoroutine:
             assert whose is ended
             ended.set_result(result)
 
-        assert fetcher.begin(request, ended, answered) is not None
+        assert fetcher.begin([(request, ended)], answered) != [None]
         assert not ended.done()
         return ended
 
@@ -556,10 +556,10 @@ class TestAFetchWithoutACoroutine:
     ) -> None:
         server.routes["/"] = says(answer(gzip.compress(b"page"), headers={"Content-Encoding": "gzip"}))
         request = Request(server.url("/"))
-        assert fetcher.begin(request, None, print) is None
+        assert fetcher.begin([(request, None)], print) == [None]
         await fetcher.fetch(request)
-        assert fetcher.begin(Request(server.url("/"), method="POST"), None, print) is None
-        assert fetcher.begin(Request(server.url("/"), headers={"X-A": "b"}), None, print) is None
+        assert fetcher.begin([(Request(server.url("/"), method="POST"), None)], print) == [None]
+        assert fetcher.begin([(Request(server.url("/"), headers={"X-A": "b"}), None)], print) == [None]
         for _ in range(3):
             response = await self.begun(fetcher, request)
             assert isinstance(response, Response)
@@ -571,8 +571,16 @@ class TestAFetchWithoutACoroutine:
         server.routes["/broken"] = says(answer(b"no gzip", headers={"Content-Encoding": "gzip"}))
         await fetcher.fetch(Request(server.url("/")))
         assert isinstance(await self.begun(fetcher, Request(server.url("/broken"))), TruncatedBody)
-        with pytest.raises(ProtocolError):
-            fetcher.begin(Request(server.url("/ä")), None, print)
+
+    async def test_does_not_begin_what_can_not_be_sent(
+        self, fetcher: FastFetcher, server: HostileServer
+    ) -> None:
+        server.routes["/"] = says(answer(b"page", headers={"Set-Cookie": "a=b"}))
+        unfit = Request(server.url("/ä"))
+        for _ in range(2):
+            assert fetcher.begin([(unfit, None)], print) == [None]
+            # From now on there is a connection, and a cookie goes along.
+            await fetcher.fetch(Request(server.url("/")))
 
     async def test_says_that_the_server_had_hung_up(
         self, fetcher: FastFetcher, server: HostileServer
@@ -590,7 +598,7 @@ class TestAFetchWithoutACoroutine:
         request = Request(server.url("/"))
         await fetcher.fetch(request)
         told: list[Any] = []
-        exchange = fetcher.begin(request, None, told.append)
+        [exchange] = fetcher.begin([(request, None)], told.append)
         assert exchange is not None
         await asked.wait()
         exchange.abandon()
@@ -621,9 +629,9 @@ class TestAFetchWithoutACoroutine:
             if sum(map(len, told)) == 8:
                 all_told.set()
 
-        for number in range(8):
-            path = "/large" if number < 3 else "/"
-            assert fetcher.begin(Request(server.url(path)), number, answered) is not None
+        paths = ["/large" if number < 3 else "/" for number in range(8)]
+        asked = [(Request(server.url(path)), number) for number, path in enumerate(paths)]
+        assert None not in fetcher.begin(asked, answered)
         await asyncio.wait_for(all_told.wait(), 10)
         ended = {whose: result for answers in told for whose, result in answers}
         assert sorted(ended) == list(range(8))
@@ -641,7 +649,7 @@ class TestAFetchWithoutACoroutine:
         request = Request(server.url("/"))
         await fetcher.fetch(request)
         told: list[Any] = []
-        exchange = fetcher.begin(request, None, told.append)
+        [exchange] = fetcher.begin([(request, None)], told.append)
         assert isinstance(exchange, Connection)
         # Whoever was here before the answer goes on before those who are told of it.
         while exchange.told is not None:  # noqa: ASYNC110 - nobody else may be told before this is

@@ -77,7 +77,7 @@ class FastFetcher:
                 connection = await pool.open(site, _what(request), deadline_s)
             try:
                 await _answered(connection, head, request, request.max_bytes or self._page_bytes)
-                return self._response(connection, started_s)
+                return self._response(connection, self._clock.monotonic() - started_s)
             except (ConnectError, ProtocolError):
                 # Each round takes a stale connection out of the pool; the one that is new decides.
                 if not (connection.stale and request.method in IDEMPOTENT):
@@ -85,37 +85,47 @@ class FastFetcher:
             finally:
                 pool.give_back(connection)
 
-    def begin(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
-        """As in QuickFetcher: a plain request, and a connection that is kept for it."""
+    def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
+        """As in QuickFetcher: plain requests begin, as far as connections are kept for them."""
         pool = self._pool
-        if pool is None or request.method != "GET" or request.headers is not None or request.body is not None:
-            return None
         # Not asked of asyncio, which asks the system for the process's number each time.
-        if not pool.loop.is_running():
-            return None
-        url = request.url
-        cut = url.find("/", 8)
-        known = self._origins.get(url[:cut])
-        if known is None:
-            return None
-        _, key, rest = known
-        head = None if self._cookies else request_head(url, cut, rest)
-        if head is None:
-            _, key, head = self._prepared(request)
+        if pool is None or not pool.loop.is_running():
+            return [None] * len(asked)
         started_s = self._clock.monotonic()
-        connection = pool.lease(key, started_s + self._http.timeout_s)
-        if connection is None:
-            return None
-        connection.started_s = started_s
-        connection.whose = whose
-        connection.answered = answered
-        connection.ask(head, request, request.max_bytes or self._page_bytes, True, pool.answers)
-        return connection
+        deadline_s = started_s + self._http.timeout_s
+        origins, cookies, answers = self._origins, bool(self._cookies), pool.answers
+        begun: list[Exchange | None] = []
+        for request, whose in asked:
+            connection = head = known = None
+            if request.method == "GET" and request.headers is None and request.body is None:
+                url = request.url
+                cut = url.find("/", 8)
+                known = origins.get(url[:cut])
+                if known is not None:
+                    head = self._with_cookies(request) if cookies else request_head(url, cut, known[2])
+            if known is not None and head is not None:
+                connection = pool.lease(known[1], deadline_s)
+                if connection is not None:
+                    connection.started_s = started_s
+                    connection.whose = whose
+                    connection.answered = answered
+                    connection.ask(head, request, request.max_bytes or self._page_bytes, True, answers)
+            begun.append(connection)
+        return begun
 
-    def _ended(self, connections: Sequence[Connection]) -> None:
+    def _with_cookies(self, request: Request) -> bytes | None:
+        """A request's head; None where it can't be sent."""
+        try:
+            return self._prepared(request)[2]
+        except FetchError:
+            return None
+
+    def _ended(self, pool: Pool, connections: Sequence[Connection]) -> None:
         """What was begun without a coroutine is over."""
+        now_s = self._clock.monotonic()
         told: Answered | None = None
         together: list[tuple[Any, Result]] = []
+        groups: list[tuple[Answered, list[tuple[Any, Result]]]] = []
         size = 0
         for connection in connections:
             answered = connection.answered
@@ -123,24 +133,23 @@ class FastFetcher:
                 # Abandoned since.
                 continue
             if answered is not told or len(together) == _TOGETHER or size > _TOGETHER_BYTES:
-                if told is not None:
-                    told(together)
                 told, together, size = answered, [], 0
+                groups.append((told, together))
             result: Result = connection.fault
             if result is None:
                 try:
-                    result = self._response(connection, connection.started_s)
+                    result = self._response(connection, now_s - connection.started_s)
                     size += len(result.body)
                 except FetchError as fault:
                     result = fault
             elif connection.stale and isinstance(result, (ConnectError, ProtocolError)):
                 result = None
-            connection.keep(connection)
             together.append((connection.whose, result))
-        if told is not None:
+        pool.give_back(*[connection for connection in connections if connection.answered is not None])
+        for told, together in groups:
             told(together)
 
-    def _response(self, connection: Connection, started_s: float) -> Response:
+    def _response(self, connection: Connection, elapsed_s: float) -> Response:
         """The answer that is complete. Raises FetchError where its body can't be decoded."""
         request = connection.request
         plain = connection.take()
@@ -151,7 +160,6 @@ class FastFetcher:
             headers, wire_bytes = Headers.from_wire(fields), len(body)
             if coded:
                 body = connection.decoded(headers, body)
-        elapsed_s = self._clock.monotonic() - started_s
         response = Response.received(
             request.url, status, headers, body, request, wire_bytes, connection.address, elapsed_s
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from airless.core.clock import Clock
 from airless.crawl.errors import ConnectError, FetchTimeout
@@ -46,7 +47,7 @@ class Pool:
         self,
         dialler: Dialler,
         clock: Clock,
-        ended: Callable[[Sequence[Connection]], None],
+        ended: Callable[[Pool, Sequence[Connection]], None],
         *,
         concurrency: int,
         per_host: int,
@@ -63,7 +64,7 @@ class Pool:
         # asyncio's own reads of 256 KiB have the allocator fault their pages in again each time.
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._outbox = Outbox(self.loop)
-        self.answers = Answers(self.loop, ended)
+        self.answers = Answers(self.loop, partial(ended, self))
         self._arrivals = arrivals(self.loop)
         self._sites: dict[str, _Site] = {}
         self._open: set[Connection] = set()
@@ -109,25 +110,26 @@ class Pool:
             self._watch()
         return connection
 
-    def give_back(self, connection: Connection) -> None:
-        """Keep a connection if its answer is over and it can have another, and hang up if not."""
-        site = self._sites[connection.key]
-        # Without a call where nobody waits.
+    def give_back(self, *connections: Connection) -> None:
+        """Keep each connection if its answer is over and it can have another, and hang up if not."""
         of_all = self._slots
-        if site.waiting:
-            site.give()
-        else:
-            site.free += 1
-        if of_all.waiting:
-            of_all.give()
-        else:
-            of_all.free += 1
-        if connection.ready and self._closed is None:
-            connection.idle = True
-            site.idle.append(connection)
-        else:
-            connection.abort()
-            self._forget(site)
+        for connection in connections:
+            site = self._sites[connection.key]
+            # Without a call where nobody waits.
+            if site.waiting:
+                site.give()
+            else:
+                site.free += 1
+            if of_all.waiting:
+                of_all.give()
+            else:
+                of_all.free += 1
+            if connection.ready and self._closed is None:
+                connection.idle = True
+                site.idle.append(connection)
+            else:
+                connection.abort()
+                self._forget(site)
 
     def abandon(self) -> None:
         """Hang up everything."""
