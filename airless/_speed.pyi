@@ -3,7 +3,6 @@ from types import MemberDescriptorType
 from typing import Any, Self, SupportsIndex, TypeVar, final
 
 from airless.crawl.errors import FetchError
-from airless.crawl.fetch import Answered
 from airless.crawl.request import Request
 
 _Record = TypeVar("_Record")
@@ -92,12 +91,6 @@ class Line:
     """False when a request is sent; the rest is whoever parses's."""
     request: Request
     """The one that is under way, or was the last."""
-    # These are whoever asks's.
-    answered: Answered | None
-    whose: Any
-    started_s: float
-    deadline_s: float
-    idle: bool
     @property
     def limit_bytes(self) -> int:
         """How many the answer's body may have, decoded."""
@@ -128,7 +121,7 @@ class Line:
     def get_buffer(self, sizehint: int, /) -> memoryview: ...
     def buffer_updated(self, nbytes: int, /) -> None: ...
     def readable(self) -> None:
-        """Read from the socket once, without waiting, in place of the transport. Not on Windows.
+        """Read from the socket what is there, without waiting, in place of the transport. Not on Windows.
 
         `hung_up` is told of its end, with 0 or the errno.
         """

@@ -188,7 +188,7 @@ class Crawler:
                 return
         request = entry.request
         outcome = None
-        if not self._gate.passes(queue, request.url):
+        if not self._gate.passes(queue, request.url, self._clock.now()):
             outcome = await self._gate.check(queue, request.url)
         if outcome is None:
             outcome = await self._visitor.visit(request, last_try=queue.pace.unreachable)

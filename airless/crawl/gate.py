@@ -46,15 +46,18 @@ class Gate:
         """A new host is asked for its robots.txt before anything else."""
         return self._robots is not None
 
-    def passes(self, queue: HostQueue, url: str) -> bool:
-        """Whether it is known at once that the URL may be fetched; else `check` says what becomes of it."""
+    def passes(self, queue: HostQueue, url: str, now: float) -> bool:
+        """Whether it is known at once that the URL may be fetched; else `check` says what becomes of it.
+
+        `now` is the clock's, which need not be asked for each of many.
+        """
         if queue.probing or queue.pages >= queue.cap:
             return False
         if self._robots is None:
             return True
         if queue.rules is not None:
             start, until_s, rules = queue.rules
-            if url.startswith(start) and self._clock.now() < until_s:
+            if url.startswith(start) and now < until_s:
                 path = len(start) - 1
                 # Nearly all URLs pass without a call.
                 return not ("%" in url or url.startswith(rules.heads, path)) or rules.allows(url[path:])

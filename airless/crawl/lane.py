@@ -52,12 +52,12 @@ class Lanes:
     def _begin(self, turns: Iterable[tuple[_Lane, Turn]]) -> None:
         """Fetch, where that can begin at once."""
         asked = []
-        gate, started_s = self.gate, self.clock.monotonic()
+        gate, now, started_s = self.gate, self.clock.now(), self.clock.monotonic()
         for lane, turn in turns:
             lane.turn = queue, entry = turn
             lane.started_s = started_s
             request = entry.request
-            if gate.passes(queue, request.url):
+            if gate.passes(queue, request.url, now):
                 if request.callback is not None:  # a page of a crawl by links has none, and needs nothing
                     self.visitor.prepare(request)
                 asked.append((request, lane))

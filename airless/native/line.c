@@ -20,6 +20,9 @@
 #define HAS_SOCKETS 0
 #endif
 
+/* So much is read at first: a body is better read where it belongs than copied there. */
+#define HEAD_ROOM 1024
+
 typedef enum {
     UNASKED, /* nothing is waited for */
     ASKED,   /* nothing has come yet */
@@ -33,14 +36,10 @@ typedef struct {
     Py_buffer read;
     PyObject *outbox;   /* a list: the lines that have something to send */
     PyObject *told;     /* whom to tell that the answer is complete; NULL or None where nobody waits */
-    PyObject *request;  /* the one that is under way, or was the last; the rest is its asker's */
-    PyObject *answered;
-    PyObject *whose;
+    PyObject *request;  /* the one that is under way, or was the last */
     PyObject *unsent;   /* the request's bytes, until they are sent */
     PyObject *fields;   /* of a plain answer, and so on */
     PyObject *body;
-    double started_s;
-    double deadline_s;
     long status;
     Py_ssize_t length;
     Py_ssize_t limit;
@@ -51,7 +50,6 @@ typedef struct {
     bool coded;
     bool ready;
     bool reused;
-    bool idle;
     bool parsed;
 } LineObject;
 
@@ -82,8 +80,6 @@ static int line_traverse(LineObject *self, visitproc visit, void *arg)
     Py_VISIT(self->outbox);
     Py_VISIT(self->told);
     Py_VISIT(self->request);
-    Py_VISIT(self->answered);
-    Py_VISIT(self->whose);
     return 0;
 }
 
@@ -92,8 +88,6 @@ static int line_clear(LineObject *self)
     Py_CLEAR(self->outbox);
     Py_CLEAR(self->told);
     Py_CLEAR(self->request);
-    Py_CLEAR(self->answered);
-    Py_CLEAR(self->whose);
     return 0;
 }
 
@@ -290,19 +284,31 @@ static PyObject *line_readable(LineObject *self, PyObject *nothing)
         PyErr_SetString(PyExc_ValueError, "the line has no buffer or no socket");
         return NULL;
     }
-    /* What is left of a body goes where it belongs, and the buffer shows what follows it. */
-    bool in_body = self->stage == IN_BODY && is_awaited(self);
-    struct iovec into[2] = {{.iov_base = NULL, .iov_len = 0}, {.iov_base = self->read.buf, .iov_len = (size_t)self->read.len}};
-    if (in_body) {
-        into[0].iov_base = PyBytes_AsString(self->body) + self->filled;
-        into[0].iov_len = (size_t)(self->length - self->filled);
+    bool more = true;
+    while (more) {
+        /* What is left of a body goes where it belongs, and the buffer shows what follows it. */
+        bool in_body = self->stage == IN_BODY && is_awaited(self);
+        struct iovec into[2] = {{.iov_base = NULL, .iov_len = 0},
+                                {.iov_base = self->read.buf, .iov_len = (size_t)self->read.len}};
+        if (in_body) {
+            into[0].iov_base = PyBytes_AsString(self->body) + self->filled;
+            into[0].iov_len = (size_t)(self->length - self->filled);
+        }
+        else if (self->stage == ASKED && self->read.len > HEAD_ROOM)
+            into[1].iov_len = HEAD_ROOM;
+        ssize_t size = readv(self->descriptor, in_body ? into : into + 1, in_body ? 2 : 1);
+        if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+            Py_RETURN_NONE;
+        if (size <= 0)
+            return PyObject_CallMethod((PyObject *)self, "hung_up", "i", size < 0 ? errno : 0);
+        more = !in_body && size == HEAD_ROOM && into[1].iov_len == HEAD_ROOM;
+        PyObject *result = in_body ? filled(self, size) : updated(self, size);
+        if (result == NULL)
+            return NULL;
+        Py_DECREF(result);
+        more = more && is_awaited(self);
     }
-    ssize_t size = readv(self->descriptor, in_body ? into : into + 1, in_body ? 2 : 1);
-    if (size > 0)
-        return in_body ? filled(self, size) : updated(self, size);
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-        Py_RETURN_NONE;
-    return PyObject_CallMethod((PyObject *)self, "hung_up", "i", size < 0 ? errno : 0);
+    Py_RETURN_NONE;
 }
 #endif
 
@@ -336,13 +342,8 @@ static PyMethodDef line_methods[] = {
 
 static PyMemberDef line_members[] = {
     {"told", T_OBJECT, offsetof(LineObject, told), 0, "Whom to tell, or the list to be put into; None where nobody waits."},
-    {"request", T_OBJECT, offsetof(LineObject, request), 0, "The one that is under way, or was the last."},
-    {"answered", T_OBJECT, offsetof(LineObject, answered), 0, "Whoever asks's."},
-    {"whose", T_OBJECT, offsetof(LineObject, whose), 0, "Whoever asks's."},
-    {"started_s", T_DOUBLE, offsetof(LineObject, started_s), 0, "Whoever asks's."},
-    {"deadline_s", T_DOUBLE, offsetof(LineObject, deadline_s), 0, "Whoever watches's."},
+    {"request", T_OBJECT_EX, offsetof(LineObject, request), 0, "The one that is under way, or was the last."},
     {"limit_bytes", T_PYSSIZET, offsetof(LineObject, limit), READONLY, "Of the answer's body, decoded."},
-    {"idle", T_BOOL, offsetof(LineObject, idle), 0, "Whoever keeps it's."},
     {"parsed", T_BOOL, offsetof(LineObject, parsed), 0, "Whoever parses's: false when a request is sent."},
     {"ready", T_BOOL, offsetof(LineObject, ready), 0, "Whether a request can be sent."},
     {"reused", T_BOOL, offsetof(LineObject, reused), 0, "Whether a request was answered."},

@@ -25,9 +25,12 @@ class World:
         self.gate = Gate(Settings(), self.pages, self.clock, lambda queue: None)
         self.queue = HostQueue("a.test", HostPace(Pace(), random.Random(1)), cap=10)
 
+    def passes(self, url: str) -> bool:
+        return self.gate.passes(self.queue, url, self.clock.now())
+
     async def ask(self, url: str) -> str | None:
         """The reason for which a URL is skipped, asked as a worker does."""
-        if self.gate.passes(self.queue, url):
+        if self.passes(url):
             return None
         outcome = await self.gate.check(self.queue, url)
         return None if outcome is None else outcome.reason
@@ -46,7 +49,7 @@ async def test_rules_that_are_known_are_asked_for_no_more_until_they_expire() ->
     assert await world.ask(HERE + "no") == "robots"
     assert world.fetched == 1
     world.clock.advance(1)
-    assert not world.gate.passes(world.queue, HERE + "no")
+    assert not world.passes(HERE + "no")
     assert await world.ask(HERE + "no") is None
     assert world.fetched == 2
 
@@ -72,12 +75,12 @@ async def test_each_origin_of_a_host_has_its_own_rules() -> None:
 async def test_what_is_remembered_of_rules_knows_escapes_and_wildcards() -> None:
     world = World(http=text("User-agent: *\nDisallow: /no\nDisallow: /a*sid=\nAllow: /no/but\n"))
     await world.ask(HERE)
-    assert world.gate.passes(world.queue, HERE)
+    assert world.passes(HERE)
     assert world.queue.rules is not None
     for path in ("yes", "no/but", "a?sod=1", "b?sid=1", "robots.txt", "yes%6Eo"):
-        assert world.gate.passes(world.queue, HERE + path)
+        assert world.passes(HERE + path)
     for path in ("no", "no/x", "%6e%6F", "n%6F/x", "a?sid=1", "%61bc?sid="):
-        assert not world.gate.passes(world.queue, HERE + path)
+        assert not world.passes(HERE + path)
 
 
 async def test_a_host_remembers_light_rules_alone() -> None:
@@ -94,7 +97,7 @@ async def test_a_host_remembers_light_rules_alone() -> None:
 async def test_a_host_that_is_probed_or_spent_is_not_passed(probing: bool) -> None:
     world = World(http=ALLOWS)
     assert await world.ask(HERE) is None
-    assert world.gate.passes(world.queue, HERE)
+    assert world.passes(HERE)
     world.queue.probing, world.queue.pages = probing, 0 if probing else 10
-    assert not world.gate.passes(world.queue, HERE)
+    assert not world.passes(HERE)
     assert await world.ask(HERE) == (None if probing else "host_pages")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from airless.crawl.http.client import AiohttpFetcher
 
 _ORIGINS = 10_000
+# Of a class they would be looked up for each page.
+_received = Response.received
+_from_wire = Headers.from_wire
 # Pages that are worked on together; their trees, where they have some, are many times as large as they are.
 _TOGETHER = 16
 _TOGETHER_BYTES = 512 * 1024
@@ -157,10 +160,10 @@ class FastFetcher:
             status, headers, body, wire_bytes = connection.result()
         else:
             status, fields, body, coded = plain
-            headers, wire_bytes = Headers.from_wire(fields), len(body)
+            headers, wire_bytes = _from_wire(fields), len(body)
             if coded:
                 body = connection.decoded(headers, body)
-        response = Response.received(
+        response = _received(
             request.url, status, headers, body, request, wire_bytes, connection.address, elapsed_s
         )
         if self._cookies is not None and headers.get("set-cookie") is not None:

@@ -7,11 +7,12 @@ import os
 import socket
 from collections.abc import Callable
 from math import inf
-from typing import cast
+from typing import Any, cast
 
 import httptools
 
 from airless.crawl.errors import FetchError, ProtocolError, TruncatedBody
+from airless.crawl.fetch import Answered
 from airless.crawl.headers import Headers
 from airless.crawl.http.bodies import Body, codings, whole_gzip
 from airless.crawl.http.fast.answer import Answer
@@ -47,13 +48,23 @@ class Connection(LineProtocol):
         "_progress",
         "_transport",
         "address",
+        "answered",
+        "deadline_s",
         "fault",
         "gone",
+        "idle",
         "keep",
         "key",
         "sock",
         "stale",
+        "started_s",
+        "whose",
     )
+
+    # Whoever asks's.
+    answered: Answered | None
+    started_s: float
+    whose: Any
 
     def __init__(
         self,
@@ -73,6 +84,7 @@ class Connection(LineProtocol):
         self.address = address
         self.sock = sock
         self.deadline_s = inf
+        self.idle = False
         self.gone = False
         self.fault: FetchError | None = None
         self.stale = False

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airless.crawl.compiled import speed
 from airless.crawl.errors import FetchError
-from airless.crawl.fetch import Answered
 from airless.crawl.http.fast.gathering import Outbox
 from airless.crawl.request import Request
 
@@ -23,28 +22,19 @@ class PureLine:
         "_descriptor",
         "_outbox",
         "_unsent",
-        "answered",
-        "deadline_s",
-        "idle",
         "limit_bytes",
         "parsed",
         "ready",
         "request",
         "reused",
-        "started_s",
         "told",
-        "whose",
     )
 
     plain = False
 
-    answered: Answered | None
-    deadline_s: float
     limit_bytes: int
     parsed: bool
     request: Request
-    started_s: float
-    whose: Any
 
     def __init__(self, buffer: memoryview, descriptor: int, outbox: Outbox) -> None:
         self._buffer = buffer
@@ -54,7 +44,6 @@ class PureLine:
         self.told: Callable[[Any, FetchError | None], None] | None = None
         self.ready = True
         self.reused = False
-        self.idle = False
 
     def ask(
         self,
