@@ -121,7 +121,7 @@ class Line:
     def get_buffer(self, sizehint: int, /) -> memoryview: ...
     def buffer_updated(self, nbytes: int, /) -> None: ...
     def readable(self) -> None:
-        """Read from the socket what is there, without waiting, in place of the transport. Not on Windows.
+        """Read from the socket once, without waiting, in place of the transport. Not on Windows.
 
         `hung_up` is told of its end, with 0 or the errno.
         """

@@ -110,18 +110,17 @@ class HostPace:
         hold_until = min(self._hold_until, now + MAX_RETRY_AFTER_S)
         return max(now, next_start, hold_until)
 
-    def start(self, now: float, number: int = 1) -> int:
-        """Have up to so many requests go out at `now`, as many as may; how many."""
-        free = self.limit - self.in_flight
-        if free <= 0 or (not self._next_start <= now >= self._hold_until and self.ready_at(now) > now):
-            return 0
+    def start(self, now: float) -> bool:
+        """Have a request go out at `now`, where it may; whether it may."""
+        if self.in_flight >= self.limit:
+            return False
+        if not self._next_start <= now >= self._hold_until and self.ready_at(now) > now:
+            return False
         if self._paced:
             self.started(now)
-            return 1
-        if number > free:
-            number = free
-        self.in_flight += number
-        return number
+        else:
+            self.in_flight += 1
+        return True
 
     def started(self, now: float) -> None:
         """A request goes out at `now`, whatever `ready_at` says."""

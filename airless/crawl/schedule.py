@@ -77,32 +77,26 @@ class HostQueue:
         self._lane(entry.request).appendleft(entry)
         self.size += 1
 
-    def take(self, now: float, number: int = 1, deepest: float = math.inf) -> Sequence[Entry]:
-        """Up to so many of the next entries, as many as may start, which the pace is told.
-
-        All are of the same priority and depth, and no further than `deepest` from the seeds.
-        """
+    def take(self, now: float, deepest: float = math.inf) -> Entry | None:
+        """The next entry no further than `deepest` from the seeds, its start told to the pace; None if none may."""
         for place in self._order:
             if place[1] <= deepest:
                 break
         else:
-            return ()
+            return None
+        pace = self.pace
+        under_way = pace.in_flight
+        if under_way and (self.probing or self.pages + under_way >= self.cap):
+            return None
+        if now < self.blocked_until or not pace.start(now):
+            return None
         lane = place[2]
-        number = min(number, len(lane))
-        under_way = self.pace.in_flight
-        if self.probing or self.cap < math.inf:
-            # One may always be under way: what becomes of the others shows then.
-            left = 0 if self.probing else self.cap - self.pages - under_way
-            number = int(min(number, max(left, 0 if under_way else 1)))
-        if not number or now < self.blocked_until:
-            return ()
-        number = self.pace.start(now, number)
-        entries = [lane.popleft() for _ in range(number)]
+        entry = lane.popleft()
         if not lane:
             del self._lanes[place[:2]]
             self._order.remove(place)
-        self.size -= number
-        return entries
+        self.size -= 1
+        return entry
 
     def ready_at(self, now: float) -> float:
         """When the next request may start; infinite while something else has to happen first."""
@@ -190,10 +184,7 @@ class Schedule:
             self.wake(queue)
 
     def take(self, now: float, number: int = 1, deepest: float = math.inf) -> list[Turn]:
-        """The next entries that may start now, no further than `deepest` from the seeds; so many at the most.
-
-        All hosts that have some share them evenly.
-        """
+        """The next entries that may start now, no further than `deepest` from the seeds; so many at the most."""
         self._now = now
         turns: list[Turn] = []
         later = self._later
@@ -201,12 +192,10 @@ class Schedule:
             self._ready.append(heapq.heappop(later)[2])
         ready = self._ready
         while ready and len(turns) < number:
-            share = (number - len(turns)) // len(ready) or 1
             queue = ready.popleft()
-            entries = queue.take(now, share, deepest)
-            if entries:
-                for entry in entries:
-                    turns.append((queue, entry))
+            entry = queue.take(now, deepest)
+            if entry is not None:
+                turns.append((queue, entry))
                 if queue.size:
                     ready.append(queue)
                 else:

@@ -20,9 +20,6 @@
 #define HAS_SOCKETS 0
 #endif
 
-/* So much is read at first: a body is better read where it belongs than copied there. */
-#define HEAD_ROOM 1024
-
 typedef enum {
     UNASKED, /* nothing is waited for */
     ASKED,   /* nothing has come yet */
@@ -284,31 +281,19 @@ static PyObject *line_readable(LineObject *self, PyObject *nothing)
         PyErr_SetString(PyExc_ValueError, "the line has no buffer or no socket");
         return NULL;
     }
-    bool more = true;
-    while (more) {
-        /* What is left of a body goes where it belongs, and the buffer shows what follows it. */
-        bool in_body = self->stage == IN_BODY && is_awaited(self);
-        struct iovec into[2] = {{.iov_base = NULL, .iov_len = 0},
-                                {.iov_base = self->read.buf, .iov_len = (size_t)self->read.len}};
-        if (in_body) {
-            into[0].iov_base = PyBytes_AsString(self->body) + self->filled;
-            into[0].iov_len = (size_t)(self->length - self->filled);
-        }
-        else if (self->stage == ASKED && self->read.len > HEAD_ROOM)
-            into[1].iov_len = HEAD_ROOM;
-        ssize_t size = readv(self->descriptor, in_body ? into : into + 1, in_body ? 2 : 1);
-        if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-            Py_RETURN_NONE;
-        if (size <= 0)
-            return PyObject_CallMethod((PyObject *)self, "hung_up", "i", size < 0 ? errno : 0);
-        more = !in_body && size == HEAD_ROOM && into[1].iov_len == HEAD_ROOM;
-        PyObject *result = in_body ? filled(self, size) : updated(self, size);
-        if (result == NULL)
-            return NULL;
-        Py_DECREF(result);
-        more = more && is_awaited(self);
+    /* What is left of a body goes where it belongs, and the buffer shows what follows it. */
+    bool in_body = self->stage == IN_BODY && is_awaited(self);
+    struct iovec into[2] = {{.iov_base = NULL, .iov_len = 0}, {.iov_base = self->read.buf, .iov_len = (size_t)self->read.len}};
+    if (in_body) {
+        into[0].iov_base = PyBytes_AsString(self->body) + self->filled;
+        into[0].iov_len = (size_t)(self->length - self->filled);
     }
-    Py_RETURN_NONE;
+    ssize_t size = readv(self->descriptor, in_body ? into : into + 1, in_body ? 2 : 1);
+    if (size > 0)
+        return in_body ? filled(self, size) : updated(self, size);
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        Py_RETURN_NONE;
+    return PyObject_CallMethod((PyObject *)self, "hung_up", "i", size < 0 ? errno : 0);
 }
 #endif
 

@@ -165,24 +165,6 @@ class TestReading:
         line.readable()
         assert line.pieces == [b"HTTP/1.1 "]
 
-    @pytest.mark.parametrize("plain", [True, False])
-    @pytest.mark.parametrize("size", [500, 1_023, 1_024, 1_025, 1_300])
-    def test_takes_a_whole_answer_in_one_call(
-        self, wired: tuple[Recorded, socket.socket], size: int, plain: bool
-    ) -> None:
-        line, far = wired
-        head = b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\nX: %b\r\n\r\n"
-        whole = head % (b"x" * (size - 400 - len(head) + 2)) + random.Random(size).randbytes(400)
-        assert len(whole) == size
-        line.asked(size, plain=plain)
-        far.sendall(whole)
-        line.readable()
-        answer = line.take()
-        if answer is None:
-            assert b"".join(line.pieces) == whole
-        else:
-            assert answer[2] == whole[-400:]
-
     def test_tells_of_the_end(self, wired: tuple[Recorded, socket.socket]) -> None:
         line, far = wired
         far.close()
