@@ -10,6 +10,7 @@ from airless.crawl.errors import FetchError
 from airless.crawl.fetch import Exchange, QuickFetcher, Result
 from airless.crawl.gate import Gate
 from airless.crawl.held import Entry
+from airless.crawl.response import Response
 from airless.crawl.schedule import HostQueue, Turn
 from airless.crawl.visit import Outcome, Rest, Visitor
 
@@ -71,6 +72,8 @@ class Lanes:
     def _answered(self, answers: Sequence[tuple[_Lane, Result]]) -> None:
         """Take pages that came together through each stage together: its code is in the processor's caches then."""
         try:
+            pages = [result for _, result in answers if isinstance(result, Response)]
+            self.visitor.look_ahead(pages)
             lanes: list[_Lane] = []
             ended: list[tuple[HostQueue, Entry, Outcome]] = []
             for lane, result in answers:
@@ -82,6 +85,8 @@ class Lanes:
                 if outcome is not None:
                     lanes.append(lane)
                     ended.append((*lane.turn, outcome))
+            if pages:
+                self.visitor.looked_at(pages[-1])
             self.ended(ended)
             turns = self.following(len(lanes))
             for lane in lanes[len(turns) :]:

@@ -50,6 +50,7 @@ class Response:
     """
 
     __slots__ = (
+        "_ahead",
         "_declared",
         "_encoding",
         "_page",
@@ -101,6 +102,7 @@ class Response:
         self._text: str | None = None
         self._page: Page | None = None
         self._scanned: ScannedPage | TreeScan | Literal[False] | None = None
+        self._ahead: tuple[Links, ScannedPage | TreeScan | None, str] | None = None
 
     @staticmethod
     def received(
@@ -210,10 +212,23 @@ class Response:
         if page is not None and page.changeable:
             return None
         if scanned is None:
-            tree = None if page is None else page.tree
-            found, self._encoding = scan(self.body, self._declared, self.link_options, tree)
+            ahead, options = self._ahead, self.link_options
+            if ahead is not None and ahead[0] is options:
+                _, found, self._encoding = ahead
+            else:
+                tree = None if page is None else page.tree
+                found, self._encoding = scan(self.body, self._declared, options, tree)
             self._scanned = scanned = found or False
         return scanned or None
+
+    def scan_ahead(self, options: Links) -> None:
+        """Scan the page now, for those who will ask with these options for what a scan finds."""
+        self._ahead = options, *scan(self.body, self._declared, options)
+
+    @property
+    def scan_was_asked_for(self) -> bool:
+        """Whether something was asked that a scan finds."""
+        return self._scanned is not None
 
     @property
     def _document(self) -> Page:

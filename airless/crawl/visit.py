@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError
 from airless.crawl.callbacks import run_callback
+from airless.crawl.compiled import speed
 from airless.crawl.errors import FetchError
 from airless.crawl.fetch import Fetcher
 from airless.crawl.items import encode
@@ -91,6 +92,7 @@ class Visitor:
         self._rng = rng
         self._handled = settings.http.handle_statuses
         self._links = settings.links
+        self._looks_ahead = False
 
     async def visit(self, request: Request, *, last_try: bool) -> Outcome:
         """`last_try` forbids another attempt (the host is gone)."""
@@ -107,6 +109,22 @@ class Visitor:
         """What a request gets before it is fetched."""
         if request.callback in SITEMAP_CALLBACKS:
             request.max_bytes = MAX_BYTES
+
+    def look_ahead(self, responses: Iterable[Response]) -> None:
+        """Scan pages before their callbacks ask for it, where the last callback that was `looked_at` did.
+
+        One after the other they find the scanner in the processor's nearest cache, and the callbacks find there
+        what they work with: a page fills it.
+        """
+        if self._looks_ahead:
+            for response in responses:
+                if response.is_html:
+                    response.scan_ahead(self._links)
+
+    def looked_at(self, response: Response) -> None:
+        """A callback is through with a page."""
+        # A tree that is made ahead gains nothing, and is large.
+        self._looks_ahead = speed is not None and response.scan_was_asked_for
 
     def read(self, request: Request, response: Response, *, last_try: bool) -> tuple[Outcome, Rest | None]:
         """What came of an answer; where the callback has to wait, `finish` has to be awaited with the rest."""

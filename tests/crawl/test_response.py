@@ -242,3 +242,35 @@ def test_an_answer_that_was_received_is_the_response_of_its_parts(wire: bytes, b
     )
     for name in Response.__slots__:
         assert getattr(made, name) == getattr(built, name), name
+
+
+class TestAScanAhead:
+    PAGE = b"<title>T</title><a href=/1>one</a><img src=/2>"
+
+    def response(self, options: Links) -> Response:
+        response = Response.from_bytes("http://a.test/", self.PAGE, link_options=options)
+        assert not response.scan_was_asked_for
+        return response
+
+    @pytest.mark.parametrize("images", [False, True])
+    def test_is_what_is_asked_for_later(self, images: bool) -> None:
+        options = Links(images=images)
+        ahead, plain = self.response(options), self.response(options)
+        ahead.scan_ahead(options)
+        assert not ahead.scan_was_asked_for
+        assert ahead.follow_all().urls == plain.follow_all().urls
+        assert (ahead.title, ahead.encoding) == (plain.title, plain.encoding) == ("T", "utf-8")
+        assert ahead.scan_was_asked_for
+        assert plain.scan_was_asked_for
+
+    def test_counts_for_no_other_options(self) -> None:
+        response = self.response(Links())
+        response.scan_ahead(Links())
+        response.link_options = Links(images=True)
+        assert response.follow_all().urls == ["http://a.test/1", "http://a.test/2"]
+
+    def test_does_not_count_for_a_tree_that_may_have_been_changed(self) -> None:
+        response = self.response(Links())
+        response.scan_ahead(response.link_options)
+        response.tree.css_first("a").decompose()
+        assert response.follow_all().urls == []

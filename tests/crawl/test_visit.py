@@ -11,6 +11,7 @@ from support.pages import Page, Pages, linking, redirect
 
 from airless.core.clock import ManualClock
 from airless.core.errors import ConfigError
+from airless.crawl.compiled import speed
 from airless.crawl.errors import (
     AddressRefused,
     BodyTooLarge,
@@ -24,6 +25,7 @@ from airless.crawl.errors import (
 )
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
+from airless.crawl.scan import scan
 from airless.crawl.settings import Http, Retry, Settings
 from airless.crawl.sitemap_seeds import ROBOTS, SITEMAP
 from airless.crawl.spider import Spider
@@ -470,3 +472,56 @@ async def test_a_sitemap_that_can_not_be_had_now_is_tried_again() -> None:
 )
 def test_robots_rules_see_path_and_query(url: str, target: str) -> None:
     assert target_of(url) == target
+
+
+class TestLookingAhead:
+    @staticmethod
+    def scans(monkeypatch: pytest.MonkeyPatch, spider: Spider) -> tuple[Visitor, list[bytes]]:
+        """A visitor, and the bodies that are scanned from now on."""
+        scanned: list[bytes] = []
+
+        def counted(body: bytes, *arguments: Any) -> Any:
+            scanned.append(body)
+            return scan(body, *arguments)
+
+        monkeypatch.setattr("airless.crawl.response.scan", counted)
+        return _visitor(None, spider), scanned
+
+    @staticmethod
+    def page(number: int) -> Response:
+        return Response.from_bytes(f"{URL}/{number}", b"<a href=/%d>" % number)
+
+    @pytest.mark.skipif(speed is None, reason="a tree is never made ahead")
+    def test_begins_with_a_callback_that_asked_for_links_and_ends_with_one_that_did_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Moody(Spider):
+            follows = True
+
+            def parse(self, response: Response) -> Iterator[Any]:
+                yield {"url": response.url}
+                if self.follows:
+                    yield response.follow_all()
+
+        visitor, scanned = self.scans(monkeypatch, spider := Moody())
+        for expected, spider.follows in ((0, True), (1, True), (1, False), (0, False)):
+            page = self.page(len(scanned))
+            before = len(scanned)
+            visitor.look_ahead([page])
+            assert len(scanned) - before == expected
+            outcome, rest = visitor.read(page.request, page, last_try=False)
+            visitor.looked_at(page)
+            assert rest is None
+            assert len(scanned) - before == (1 if expected or spider.follows else 0)
+            assert [each.urls for each in outcome.found if isinstance(each, Follow)] == (
+                [[f"http://example.com/{page.url.rsplit('/')[-1]}"]] if spider.follows else []
+            )
+
+    def test_is_of_pages_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        visitor, scanned = self.scans(monkeypatch, Plain())
+        page = self.page(1)
+        visitor.read(page.request, page, last_try=False)
+        visitor.looked_at(page)
+        del scanned[:]
+        visitor.look_ahead([Response.from_bytes(URL, b"<a href=/x>", headers={"Content-Type": "text/plain"})])
+        assert scanned == []

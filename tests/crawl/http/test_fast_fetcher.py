@@ -609,7 +609,7 @@ class TestAFetchWithoutACoroutine:
 
     async def test_is_told_of_those_that_came_together_in_one_call(self, server: HostileServer) -> None:
         async def large(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: str) -> None:
-            writer.write(answer(b"x" * 300_000))
+            writer.write(answer(b"x" * 900_000))
 
         async def once_all_ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:
             await all_ask.wait()
@@ -637,7 +637,7 @@ class TestAFetchWithoutACoroutine:
         assert sorted(ended) == list(range(8))
         for number, result in ended.items():
             assert isinstance(result, Response)
-            assert len(result.body) == (300_000 if number < 3 else 4)
+            assert len(result.body) == (900_000 if number < 3 else 4)
         assert len(told) < 8
         await fetcher.aclose()
 

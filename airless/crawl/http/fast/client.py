@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airless.crawl.compiled import speed
 from airless.crawl.errors import ConnectError, FetchError, ProtocolError
 from airless.crawl.fetch import Answered, Exchange, Result
 from airless.crawl.headers import Headers
@@ -28,9 +29,8 @@ _ORIGINS = 10_000
 # Of a class they would be looked up for each page.
 _received = Response.received
 _from_wire = Headers.from_wire
-# Pages that are worked on together; their trees, where they have some, are many times as large as they are.
-_TOGETHER = 16
-_TOGETHER_BYTES = 512 * 1024
+# Of pages that are worked on together; trees, which all have without the scanner, are many times as large as they.
+_TOGETHER_BYTES = 512 * 1024 if speed is None else 2 * 1024 * 1024
 
 
 class FastFetcher:
@@ -135,7 +135,7 @@ class FastFetcher:
             if answered is None:
                 # Abandoned since.
                 continue
-            if answered is not told or len(together) == _TOGETHER or size > _TOGETHER_BYTES:
+            if answered is not told or size > _TOGETHER_BYTES:
                 told, together, size = answered, [], 0
                 groups.append((told, together))
             result: Result = connection.fault
