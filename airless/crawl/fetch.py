@@ -10,8 +10,8 @@ from airless.crawl.request import Request
 from airless.crawl.response import Response
 
 Result = Response | FetchError | None
-Answered = Callable[[Sequence[tuple[Any, Result]]], None]
-"""Is told of fetches that ended at about the same time: whose each was, and how it ended."""
+Answered = Callable[[list[tuple[Any, Result]]], None]
+"""Is told of fetches that ended at about the same time: whose each was, and how it ended. The list is its own."""
 
 
 class Fetcher(Protocol):

@@ -69,14 +69,18 @@ class Lanes:
             if exchange is None:
                 lane.over.set_result((*lane.turn, None))
 
-    def _answered(self, answers: Sequence[tuple[_Lane, Result]]) -> None:
+    def _answered(self, answers: list[tuple[_Lane, Result]]) -> None:
         """Take pages that came together through each stage together: its code is in the processor's caches then."""
+        told = [lane for lane, _ in answers]
         try:
-            pages = [result for _, result in answers if isinstance(result, Response)]
-            self.visitor.look_ahead(pages)
+            self.visitor.look_ahead(page for _, page in answers if isinstance(page, Response))
             lanes: list[_Lane] = []
             ended: list[tuple[HostQueue, Entry, Outcome]] = []
-            for lane, result in answers:
+            result: Result = None
+            answers.reverse()
+            while answers:
+                # None is kept for the others: its tree may be many times as large as it is.
+                lane, result = answers.pop()
                 if lane.over.done():
                     # Its worker was cancelled just now.
                     continue
@@ -85,8 +89,9 @@ class Lanes:
                 if outcome is not None:
                     lanes.append(lane)
                     ended.append((*lane.turn, outcome))
-            if pages:
-                self.visitor.looked_at(pages[-1])
+            if isinstance(result, Response):
+                self.visitor.looked_at(result)
+            del result
             self.ended(ended)
             turns = self.following(len(lanes))
             for lane in lanes[len(turns) :]:
@@ -94,7 +99,7 @@ class Lanes:
             self._begin(zip(lanes, turns, strict=False))
         except BaseException as error:
             # Whoever calls has others to tell; a worker's task is where a fault ends the run, and so all lanes.
-            faulty = next(lane for lane, _ in answers if not lane.over.done())
+            faulty = next(lane for lane in told if not lane.over.done())
             faulty.over.set_exception(error)
 
     def _read(self, lane: _Lane, result: Result) -> Outcome | None:

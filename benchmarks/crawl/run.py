@@ -100,6 +100,8 @@ class Bench:
         scratch = self.cache / "run"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
+        # What others wrote, and the removal of it, are not this one's to wait for.
+        os.sync()
         output = scratch / "out.jsonl"
         course = self.course
         command = self.programs.command(contender, output, course.seeds, course.hosts, scratch / "state")

@@ -29,8 +29,8 @@ _ORIGINS = 10_000
 # Of a class they would be looked up for each page.
 _received = Response.received
 _from_wire = Headers.from_wire
-# Of pages that are worked on together; trees, which all have without the scanner, are many times as large as they.
-_TOGETHER_BYTES = 512 * 1024 if speed is None else 2 * 1024 * 1024
+# Of pages that are worked on together. Without the scanner each has a tree, which is many times as large: one by one.
+_TOGETHER_BYTES = 0 if speed is None else 2 * 1024 * 1024
 
 
 class FastFetcher:
