@@ -3,7 +3,6 @@
 #include "speed.h"
 
 #define LEAST_ROOM 64
-#define SMALL_ROOM 8192
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -80,18 +79,9 @@ static uint64_t *new_slots(size_t room)
     return slots;
 }
 
-/* A table that is no longer small gets at once what the limit takes: moving it costs more than its memory. */
-static size_t next_room(size_t room, size_t limit)
+static bool grow(Generation *generation)
 {
-    room = room ? room * 2 : LEAST_ROOM;
-    while (room > SMALL_ROOM && room / 4 * 3 < limit)
-        room *= 2;
-    return room;
-}
-
-static bool grow(Generation *generation, size_t limit)
-{
-    size_t room = next_room(generation->room, limit);
+    size_t room = generation->room ? generation->room * 2 : LEAST_ROOM;
     uint64_t *slots = new_slots(room);
     if (slots == NULL)
         return false;
@@ -116,7 +106,7 @@ int memory_add(HashMemory *memory, uint64_t hash)
         memory->young = (Generation){NULL, 0, 0};
     }
     Generation *young = &memory->young;
-    if ((young->count + 1) * 4 > young->room * 3 && !grow(young, memory->limit))
+    if ((young->count + 1) * 4 > young->room * 3 && !grow(young))
         return -1;
     place(young->slots, young->room, hash);
     young->count++;
