@@ -81,10 +81,10 @@ class Lanes:
             while answers:
                 # None is kept for the others: its tree may be many times as large as it is.
                 lane, result = answers.pop()
+                lane.exchange = None
                 if lane.over.done():
                     # Its worker was cancelled just now.
                     continue
-                lane.exchange = None
                 outcome = self._read(lane, result)
                 if outcome is not None:
                     lanes.append(lane)
@@ -99,8 +99,11 @@ class Lanes:
             self._begin(zip(lanes, turns, strict=False))
         except BaseException as error:
             # Whoever calls has others to tell; a worker's task is where a fault ends the run, and so all lanes.
-            faulty = next(lane for lane in told if not lane.over.done())
-            faulty.over.set_exception(error)
+            for lane in told:
+                if not lane.over.done():
+                    lane.over.set_exception(error)
+                    return
+            raise
 
     def _read(self, lane: _Lane, result: Result) -> Outcome | None:
         """What came of a fetch; None where that is left to the worker."""

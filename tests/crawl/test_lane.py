@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.crawling import Crawl
 from support.pages import Pages, linking, redirect
 
+from airless.core.clock import SystemClock
 from airless.core.errors import ConfigError
+from airless.core.ports import Delivery
 from airless.crawl.errors import ConnectError, FetchError
 from airless.crawl.fetch import Answered, Exchange, Result
+from airless.crawl.held import Entry, Held
+from airless.crawl.lane import Lanes
+from airless.crawl.pace import HostPace
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
-from airless.crawl.settings import Retry, Settings
+from airless.crawl.schedule import HostQueue
+from airless.crawl.settings import Pace, Retry, Settings
 from airless.crawl.spider import Spider
+from airless.crawl.visit import Visitor
 
 HERE = "http://a.test/"
 SITE = {HERE: linking("/1", "/2", "/3"), **{f"{HERE}{n}": linking("/", f"/{n + 1}") for n in range(1, 9)}}
@@ -149,3 +157,47 @@ async def test_what_is_under_way_is_given_up_with_the_crawl() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert pages.abandoned == 1
+
+
+async def test_a_worker_that_is_cancelled_when_its_answer_has_come_has_nothing_to_give_up() -> None:
+    class Begun:
+        abandoned = False
+
+        def abandon(self) -> None:
+            self.abandoned = True
+
+    class Fetcher(QuickPages):
+        asked: Sequence[tuple[Request, Any]]
+        answered: Answered
+
+        def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
+            self.asked, self.answered = asked, answered
+            return [begun for _ in asked]
+
+    class Gate:
+        def passes(self, queue: HostQueue, url: str, now: float) -> bool:
+            return True
+
+    begun, fetcher, told = Begun(), Fetcher({}), []
+    visitor = Visitor(PlainSpider(), Settings(), fetcher, SystemClock(), random.Random(1))
+    lanes = Lanes(
+        fetcher,
+        visitor,
+        cast(Any, Gate()),
+        SystemClock(),
+        ended=told.extend,
+        following=lambda number: [],
+    )
+    request = Request(HERE)
+    held = Held(Delivery("frontier/job", b"", "1", "r"), "1", 0, 1)
+    queue = HostQueue("a.test", HostPace(Pace(), random.Random(1)))
+    worker = asyncio.create_task(lanes.run(queue, Entry(request, held, 0)))
+    await asyncio.sleep(0)
+    # The connection is somebody else's already when the worker learns that it is cancelled.
+    worker.cancel()
+    [(_, whose)] = fetcher.asked
+    fetcher.answered([(whose, Response.from_bytes(HERE, b""))])
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert not begun.abandoned
+    assert told == []
