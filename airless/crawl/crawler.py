@@ -26,7 +26,7 @@ from airless.crawl.gate import Gate
 from airless.crawl.held import Entry
 from airless.crawl.inbox import Inbox
 from airless.crawl.intake import LOW, Intake
-from airless.crawl.lane import Lanes
+from airless.crawl.lane import Ended, Lanes
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
 from airless.crawl.request import Follow, Request
@@ -38,8 +38,6 @@ from airless.crawl.shards import Shards
 from airless.crawl.spider import Spider
 from airless.crawl.visit import Outcome, Visitor
 from airless.crawl.workers import Workers
-
-Ended = tuple[HostQueue, Entry, Outcome]
 
 LEASE_S = 120.0
 LOOK_S = 0.5

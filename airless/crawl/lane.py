@@ -14,6 +14,9 @@ from airless.crawl.response import Response
 from airless.crawl.schedule import HostQueue, Turn
 from airless.crawl.visit import Outcome, Rest, Visitor
 
+Ended = tuple[HostQueue, Entry, Outcome]
+"""A turn and what came of it."""
+
 Left = tuple[HostQueue, Entry, tuple[Outcome, Rest] | None]
 """A turn that is left to a coroutine: to be taken from its beginning, or only its callback to be awaited."""
 
@@ -28,7 +31,7 @@ class Lanes:
         gate: Gate,
         clock: Clock,
         *,
-        ended: Callable[[Sequence[tuple[HostQueue, Entry, Outcome]]], None],
+        ended: Callable[[Sequence[Ended]], None],
         following: Callable[[int], Sequence[Turn]],
     ) -> None:
         self.fetcher = fetcher
@@ -75,7 +78,7 @@ class Lanes:
         try:
             self.visitor.look_ahead(page for _, page in answers if isinstance(page, Response))
             lanes: list[_Lane] = []
-            ended: list[tuple[HostQueue, Entry, Outcome]] = []
+            ended: list[Ended] = []
             result: Result = None
             answers.reverse()
             while answers:

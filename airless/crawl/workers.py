@@ -74,10 +74,8 @@ class Workers:
         """One worker: takes turns until the end, or until it is one too many."""
         loop = asyncio.get_running_loop()
         while self._number <= self.limit:
-            taken: Turn | None = None
-            if turns := self.following():
-                taken = turns[0]
-            else:
+            taken = next(iter(self.following()), None)
+            if taken is None:
                 if self.stopping.is_set():
                     return
                 waiting: asyncio.Future[Turn | None] = loop.create_future()
