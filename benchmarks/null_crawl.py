@@ -80,7 +80,7 @@ class NullFetcher:
 
     def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
         begun = [_Begun(request, whose) for request, whose in asked]
-        if not self._begun:
+        if begun and not self._begun:
             asyncio.get_running_loop().call_soon(self._answer, answered)
         self._begun += begun
         return list(begun)

@@ -67,6 +67,8 @@ class Lanes:
                 asked.append((request, lane))
             else:
                 lane.over.set_result((*turn, None))
+        if not asked:
+            return
         for (_, lane), exchange in zip(asked, self.fetcher.begin(asked, self._told), strict=True):
             lane.exchange = exchange
             if exchange is None:

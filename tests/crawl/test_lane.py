@@ -38,8 +38,10 @@ class QuickPages(Pages):
         self.stale = stale or set()
         self.begun: list[str] = []
         self.abandoned = 0
+        self.groups: list[int] = []
 
     def begin(self, asked: Sequence[tuple[Request, Any]], answered: Answered) -> list[Exchange | None]:
+        self.groups.append(len(asked))
         return [self.begin_one(request, whose, answered) for request, whose in asked]
 
     def begin_one(self, request: Request, whose: Any, answered: Answered) -> Exchange | None:
@@ -95,6 +97,7 @@ async def test_every_page_is_crawled_once_whether_its_callback_waits_or_not(spid
     assert sorted(pages.begun) == sorted([*SITE, f"{HERE}9"])
     assert sorted(pages.urls()) == sorted(pages.begun)
     assert (counts.discovered, counts.fetched, counts.failed, counts.waiting) == (10, 9, 1, 0)
+    assert 0 not in pages.groups
 
 
 async def test_what_can_not_begin_at_once_is_fetched_by_a_coroutine() -> None:
