@@ -57,8 +57,9 @@ class Page:
 
 @final
 class Spellings:
-    """What was offered lately: at least the last `limit` hashes, at most twice as many.
+    """What was offered lately: at most twice `limit` hashes, rounded up to a power of two.
 
+    They stand in buckets of eight. Of the last `limit` a few are forgotten, whose bucket took more than its share.
     A collision of two 64-bit hashes, which hides a URL, is met once in some 10**13 offers at a limit of a
     million. Raises ValueError for a limit below 1.
     """

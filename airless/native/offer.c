@@ -4,9 +4,25 @@
 
 #define STACK_ROOM 16384
 
+/* References that are looked at before the first of them is needed. */
+#define AHEAD 8
+
+/* URLs that are resolved before the first of them is looked up. */
+#define TOGETHER 16
+
 /* How much of the base decides what a reference comes to: as little as is safe, so that a spelling that stands
  * on every page of a site is resolved once. */
 enum { NOTHING, AUTHORITY, DIRECTORY, ALL };
+
+/* A URL that was not met as it was spelled. */
+typedef struct {
+    PyObject *origin; /* NULL where it was not met lately */
+    const uint8_t *url;
+    const uint8_t *key;
+    size_t size; /* of both */
+    uint64_t hash; /* of the key */
+    bool met;      /* the key is how it was spelled, and was met this very moment */
+} Resolved;
 
 typedef struct {
     Base base;
@@ -21,8 +37,11 @@ typedef struct {
     PyObject *odd;
     bool sort_query;
     uint8_t *decoded;
-    uint8_t *url;
-    uint8_t *key;
+    uint8_t *texts; /* of what was resolved: URLs, and their keys where these differ */
+    uint8_t *texts_end;
+    uint8_t *free_text;
+    Resolved resolved[TOGETHER];
+    size_t count; /* of them */
     uint64_t *refused;
     Py_ssize_t refusals;
     Blake2bTexts unmarked; /* the keys of refusals whose marks are still to be computed */
@@ -136,22 +155,21 @@ static void refuse(Offer *offer, const uint8_t *key, size_t size)
 }
 
 /* A URL that is new: refused where it has no site, else one more of the fresh. */
-static bool offer_url(Offer *offer, PyObject *origin, size_t size, const uint8_t *key)
+static bool offer_url(Offer *offer, PyObject *origin, const Resolved *each)
 {
-    const char *url = (const char *)offer->url;
     PyObject *site = PyObject_GetItem(offer->sites, origin);
     if (site == NULL)
         return false;
     if (site != Py_None) {
-        uint64_t mark = blake2b_64(key, size);
-        PyObject *text = PyUnicode_DecodeASCII(url, (Py_ssize_t)size, NULL);
+        uint64_t mark = blake2b_64(each->key, each->size);
+        PyObject *text = PyUnicode_DecodeASCII((const char *)each->url, (Py_ssize_t)each->size, NULL);
         bool fine = text != NULL
                     && append_new(offer->fresh, Py_BuildValue("(NKO)", text, (unsigned long long)mark, site));
         Py_DECREF(site);
         return fine;
     }
     Py_DECREF(site);
-    refuse(offer, key, size);
+    refuse(offer, each->key, each->size);
     return true;
 }
 
@@ -187,32 +205,50 @@ static uint64_t spelling_of(const Offer *offer, const uint8_t *reference, size_t
     return hash_bytes(reference, length, offer->seeds[deciding(reference, length)]);
 }
 
-/* The key of the URL that stands in `offer->url`; NULL where its query has too many pairs. */
-static const uint8_t *key_of(Offer *offer, size_t size)
+/* What was resolved is looked up, when the processor has fetched where it would stand; only let go of after a failure,
+ * which is when it isn't `fine`. */
+static bool offer_resolved(Offer *offer, bool fine)
 {
-    if (!offer->sort_query || memchr(offer->url, '&', size) == NULL)
-        return offer->url;
-    return sorted_query(offer->url, size, offer->key) ? offer->key : NULL;
+    for (size_t i = 0; i < offer->count; i++) {
+        Resolved *each = &offer->resolved[i];
+        int added = !fine ? 0 : each->met ? 1 : memory_add(offer->memory, each->hash);
+        if (added < 0)
+            PyErr_NoMemory();
+        if (added > 0 && each->origin == NULL) {
+            const uint8_t *path = memchr(each->url + 8, '/', each->size - 8);
+            each->origin = origin_of(offer, each->url, (size_t)(path - each->url));
+        }
+        fine = fine && added >= 0 && (!added || (each->origin != NULL && offer_url(offer, each->origin, each)));
+        Py_XDECREF(each->origin);
+    }
+    offer->count = 0;
+    offer->free_text = offer->texts;
+    return fine;
 }
 
-/* A URL that stands in `offer->url`, and was not met as it was spelled; its origin may be NULL. */
-static bool offer_resolved(
-    Offer *offer, PyObject *origin, size_t size, const uint8_t *key, uint64_t spelling)
+/* Takes the reference to `origin`, which may be NULL. False where the query has too many pairs for a key. */
+static bool add_resolved(Offer *offer, PyObject *origin, size_t size, uint64_t spelling)
 {
+    const uint8_t *url = offer->free_text, *key = url;
+    offer->free_text += size;
+    if (offer->sort_query && memchr(url, '&', size) != NULL) {
+        if (!sorted_query(url, size, offer->free_text)) {
+            Py_XDECREF(origin);
+            return false;
+        }
+        key = offer->free_text;
+        offer->free_text += size;
+    }
     uint64_t hash = hash_bytes(key, size, offer->memory->seed);
-    /* A canonical URL is its own key, which was met this very moment. */
-    int added = hash == spelling ? 1 : memory_add(offer->memory, hash);
-    if (added < 0)
-        PyErr_NoMemory();
-    if (added <= 0)
-        return !added;
-    if (origin != NULL)
-        return offer_url(offer, origin, size, key);
-    const uint8_t *path = memchr(offer->url + 8, '/', size - 8);
-    origin = origin_of(offer, offer->url, (size_t)(path - offer->url));
-    bool fine = origin != NULL && offer_url(offer, origin, size, key);
-    Py_XDECREF(origin);
-    return fine;
+    offer->resolved[offer->count++] = (Resolved){origin, url, key, size, hash, hash == spelling};
+    memory_prefetch(offer->memory, hash);
+    return true;
+}
+
+/* Room for the URL and the key of a reference, once decoded. */
+static size_t texts_room(const Offer *offer, size_t length)
+{
+    return 2 * RESOLVED_ROOM(&offer->base, DECODED_ROOM(length));
 }
 
 static bool offer_reference(Offer *offer, const uint8_t *reference, size_t length, uint64_t spelling)
@@ -222,6 +258,10 @@ static bool offer_reference(Offer *offer, const uint8_t *reference, size_t lengt
         PyErr_NoMemory();
     if (added <= 0)
         return !added;
+    bool full = offer->count == TOGETHER
+                || (size_t)(offer->texts_end - offer->free_text) < texts_room(offer, length);
+    if (full && !offer_resolved(offer, true))
+        return false;
     if (!is_literal(reference, length)) {
         Py_ssize_t size = decode_text(reference, length, true, offer->entities, offer->decoded);
         if (size < 0)
@@ -232,16 +272,13 @@ static bool offer_reference(Offer *offer, const uint8_t *reference, size_t lengt
     size_t size, origin_length;
     PyObject *origin = known_origin(offer, reference, length, &origin_length);
     Resolution resolution = origin == NULL
-                                ? resolve(&offer->base, reference, length, offer->url, &size)
-                                : resolve_below(reference, length, origin_length, offer->url, &size);
-    const uint8_t *key = resolution == RESOLVED ? key_of(offer, size) : NULL;
-    bool fine = true;
-    if (key != NULL)
-        fine = offer_resolved(offer, origin, size, key, spelling);
-    else if (resolution != DROPPED)
-        fine = offer_odd(offer, reference, length);
-    Py_XDECREF(origin);
-    return fine;
+                                ? resolve(&offer->base, reference, length, offer->free_text, &size)
+                                : resolve_below(reference, length, origin_length, offer->free_text, &size);
+    if (resolution == RESOLVED && add_resolved(offer, origin, size, spelling))
+        return true;
+    if (resolution != RESOLVED)
+        Py_XDECREF(origin);
+    return resolution == DROPPED || offer_odd(offer, reference, length);
 }
 
 static PyObject *little_endian(const uint64_t *numbers, Py_ssize_t count)
@@ -298,29 +335,30 @@ PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize_t coun
     uint32_t links = self->found.links.count;
     size_t marks_room = links * sizeof(uint64_t);
     size_t decoded_room = DECODED_ROOM(self->found.longest);
-    size_t url_room = RESOLVED_ROOM(&offer.base, decoded_room);
-    size_t whole = 2 * marks_room + decoded_room + 2 * url_room;
+    size_t least = 2 * marks_room + decoded_room + texts_room(&offer, self->found.longest);
     uint64_t on_stack[STACK_ROOM / sizeof(uint64_t)];
     uint8_t *room = (uint8_t *)on_stack;
-    if (whole > STACK_ROOM && (room = PyMem_Malloc(whole)) == NULL)
+    if (least > STACK_ROOM && (room = PyMem_Malloc(least)) == NULL)
         return PyErr_NoMemory();
     offer.refused = (uint64_t *)room;
     uint64_t *spelled = offer.refused + links;
     offer.decoded = room + 2 * marks_room;
-    offer.url = offer.decoded + decoded_room;
-    offer.key = offer.url + url_room;
+    offer.texts = offer.free_text = offer.decoded + decoded_room;
+    offer.texts_end = room + (least > STACK_ROOM ? least : STACK_ROOM);
+    offer.count = 0;
     offer.fresh = PyList_New(0);
     offer.odd = PyList_New(0);
     bool fine = offer.fresh != NULL && offer.odd != NULL;
     const uint8_t *text = (const uint8_t *)PyBytes_AsString(self->body);
     const Span *spans = self->found.links.items;
     for (uint32_t i = 0; i < links; i++) {
+        prefetch(text + spans[i + AHEAD < links ? i + AHEAD : i].at);
         spelled[i] = spelling_of(&offer, text + spans[i].at, spans[i].length);
         memory_prefetch(offer.memory, spelled[i]);
     }
     for (uint32_t i = 0; fine && i < links; i++)
         fine = offer_reference(&offer, text + spans[i].at, spans[i].length, spelled[i]);
-    fine = fine && settle_refused(&offer);
+    fine = offer_resolved(&offer, fine) && settle_refused(&offer);
     PyObject *refused = fine ? little_endian(offer.refused, offer.refusals) : NULL;
     if (room != (uint8_t *)on_stack)
         PyMem_Free(room);

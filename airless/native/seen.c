@@ -80,15 +80,10 @@ int seen_add(SeenHashes *seen, uint64_t value)
 
 void seen_prefetch(const SeenHashes *seen, uint64_t value)
 {
-#if defined(__GNUC__)
     uint64_t mixed = spread(value);
     const SeenPart *part = &seen->parts[mixed >> 56];
     if (part->room)
-        __builtin_prefetch(&part->slots[slot_of(mixed, part->room)]);
-#else
-    (void)seen;
-    (void)value;
-#endif
+        prefetch(&part->slots[slot_of(mixed, part->room)]);
 }
 
 void seen_free(SeenHashes *seen)

@@ -54,7 +54,7 @@ static void spellings_dealloc(SpellingsObject *self)
 
 static Py_ssize_t spellings_length(SpellingsObject *self)
 {
-    return (Py_ssize_t)(self->memory.young.count + self->memory.old.count);
+    return (Py_ssize_t)self->memory.count;
 }
 
 static PyObject *spellings_nbytes(SpellingsObject *self, void *closure)
@@ -73,7 +73,7 @@ static PyType_Slot spellings_slots[] = {
     {Py_tp_dealloc, spellings_dealloc},
     {Py_sq_length, spellings_length},
     {Py_tp_getset, spellings_getset},
-    {Py_tp_doc, "Spellings(limit)\n--\n\nWhat was offered lately: at least the last `limit` hashes, at most twice as many."},
+    {Py_tp_doc, "Spellings(limit)\n--\n\nWhat was offered lately: at most twice `limit` hashes, rounded up to a power of two."},
     {0, NULL},
 };
 

@@ -79,6 +79,16 @@ static inline bool same_word(const uint8_t *text, size_t length, const char *wor
     return i == length && !word[i];
 }
 
+/* Tells the processor that this will be read. */
+static inline void prefetch(const void *at)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(at);
+#else
+    (void)at;
+#endif
+}
+
 /* ---- markup.c ---------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -234,17 +244,14 @@ bool sorted_query(const uint8_t *url, size_t length, uint8_t *out);
 
 /* ---- table.c ----------------------------------------------------------------------------------------- */
 
+/* Hashes in buckets of a few: a full one, once the table is as large as it may be, forgets what it was not asked for
+ * the longest. */
 typedef struct {
     uint64_t *slots;
+    void *block; /* what was allocated for them */
     size_t room; /* a power of two, or 0 */
     size_t count;
-} Generation;
-
-/* Two generations of hashes: the young one takes what is new; full, it becomes the old one. */
-typedef struct {
-    Generation young;
-    Generation old;
-    size_t limit;
+    size_t limit; /* half the room that there may be, or more */
     uint64_t seed;
 } HashMemory;
 

@@ -1,7 +1,12 @@
-/* Bounded memory of 64-bit hashes. A hash that was forgotten reads as new, one that is held never does. */
+/* Bounded memory of 64-bit hashes. A hash that was forgotten reads as new, one that is held never does.
+ *
+ * Each has one bucket, a line of the processor's caches, where the last to come stands first: to look a hash up is to
+ * wait for one line, which can be asked for ahead, and to forget one is to push it out. */
 
 #include "speed.h"
 
+#define WAYS 8
+#define LINE_BYTES (WAYS * sizeof(uint64_t))
 #define LEAST_ROOM 64
 
 #if defined(__linux__)
@@ -44,100 +49,108 @@ uint64_t hash_bytes(const uint8_t *text, size_t length, uint64_t seed)
     return mix(mix(one ^ word[0]) + mix(mix(other) ^ word[1]) * UINT64_C(0x9E3779B97F4A7C15));
 }
 
-static bool has(const Generation *generation, uint64_t hash)
+/* The bucket in which a hash stands, if it does. */
+static uint64_t *bucket_of(const HashMemory *memory, uint64_t hash)
 {
-    if (generation->room == 0)
+    return memory->slots + (hash & (memory->room / WAYS - 1)) * WAYS;
+}
+
+/* Where it stands there, or WAYS: without a branch for each place, since any is as likely. */
+static unsigned find(const uint64_t *bucket, uint64_t hash)
+{
+    unsigned found = 1u << WAYS;
+    for (unsigned i = 0; i < WAYS; i++)
+        found |= (unsigned)(bucket[i] == hash) << i;
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctz(found);
+#else
+    unsigned at = 0;
+    while (!(found >> at & 1))
+        at++;
+    return at;
+#endif
+}
+
+/* Puts a hash in front of the first `before` of a bucket. */
+static void put_first(uint64_t *bucket, uint64_t hash, unsigned before)
+{
+    memmove(bucket + 1, bucket, before * sizeof *bucket);
+    bucket[0] = hash;
+}
+
+/* Free slots, a bucket in a line of the processor's caches. They are looked up all over: in huge pages the processor
+ * finds them sooner. */
+static bool allocate(HashMemory *memory, size_t room)
+{
+    size_t bytes = room * sizeof(uint64_t);
+    memory->block = PyMem_Calloc(1, bytes + LINE_BYTES);
+    if (memory->block == NULL)
         return false;
-    for (size_t at = hash & (generation->room - 1);; at = (at + 1) & (generation->room - 1)) {
-        if (generation->slots[at] == hash)
-            return true;
-        if (generation->slots[at] == 0)
-            return false;
-    }
-}
-
-static void place(uint64_t *slots, size_t room, uint64_t hash)
-{
-    size_t at = hash & (room - 1);
-    while (slots[at])
-        at = (at + 1) & (room - 1);
-    slots[at] = hash;
-}
-
-/* Free slots, of which a large table is looked up all over: in huge pages the processor finds them sooner. */
-static uint64_t *new_slots(size_t room)
-{
-    uint64_t *slots = PyMem_Calloc(room, sizeof(uint64_t));
+    memory->slots = (uint64_t *)(((uintptr_t)memory->block + LINE_BYTES - 1) & ~(uintptr_t)(LINE_BYTES - 1));
+    memory->room = room;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (slots != NULL && room * sizeof(uint64_t) >= HUGE_PAGE) {
-        uintptr_t from = ((uintptr_t)slots + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-        uintptr_t to = (uintptr_t)(slots + room) & ~(uintptr_t)(HUGE_PAGE - 1);
+    if (bytes >= HUGE_PAGE) {
+        uintptr_t from = ((uintptr_t)memory->slots + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+        uintptr_t to = (uintptr_t)(memory->slots + room) & ~(uintptr_t)(HUGE_PAGE - 1);
         if (to > from)
             (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* where it is refused nothing is lost */
     }
 #endif
-    return slots;
+    return true;
 }
 
-static bool grow(Generation *generation)
+/* Twice the buckets: what stood in one stands in one of two, in the same order. */
+static bool grow(HashMemory *memory)
 {
-    size_t room = generation->room ? generation->room * 2 : LEAST_ROOM;
-    uint64_t *slots = new_slots(room);
-    if (slots == NULL)
+    HashMemory former = *memory;
+    if (!allocate(memory, former.room ? former.room * 2 : LEAST_ROOM)) {
+        *memory = former;
         return false;
-    for (size_t i = 0; i < generation->room; i++)
-        if (generation->slots[i])
-            place(slots, room, generation->slots[i]);
-    PyMem_Free(generation->slots);
-    generation->slots = slots;
-    generation->room = room;
+    }
+    for (size_t i = former.room; i-- > 0;)
+        if (former.slots[i])
+            put_first(bucket_of(memory, former.slots[i]), former.slots[i], WAYS - 1);
+    PyMem_Free(former.block);
     return true;
 }
 
 int memory_add(HashMemory *memory, uint64_t hash)
 {
     hash += hash == 0; /* 0 marks a free slot */
-    if (has(&memory->young, hash))
-        return 0;
-    bool known = has(&memory->old, hash);
-    if (memory->young.count >= memory->limit) {
-        PyMem_Free(memory->old.slots);
-        memory->old = memory->young;
-        memory->young = (Generation){NULL, 0, 0};
-    }
-    Generation *young = &memory->young;
-    if ((young->count + 1) * 4 > young->room * 3 && !grow(young))
+    if (memory->room == 0 && !grow(memory))
         return -1;
-    place(young->slots, young->room, hash);
-    young->count++;
-    return !known;
-}
-
-static void prefetch(const Generation *generation, uint64_t hash)
-{
-#if defined(__GNUC__)
-    if (generation->room)
-        __builtin_prefetch(&generation->slots[hash & (generation->room - 1)]);
-#else
-    (void)generation;
-    (void)hash;
-#endif
+    uint64_t *bucket = bucket_of(memory, hash);
+    unsigned at = find(bucket, hash);
+    if (at < WAYS) {
+        if (at >= WAYS / 2) /* it was not asked for lately, and would be forgotten soon */
+            put_first(bucket, hash, at);
+        return 0;
+    }
+    while (bucket[WAYS - 1] && memory->room / 2 < memory->limit) {
+        if (!grow(memory))
+            return -1;
+        bucket = bucket_of(memory, hash);
+    }
+    memory->count += !bucket[WAYS - 1];
+    put_first(bucket, hash, WAYS - 1);
+    return 1;
 }
 
 void memory_prefetch(const HashMemory *memory, uint64_t hash)
 {
-    prefetch(&memory->young, hash);
-    prefetch(&memory->old, hash);
+    if (memory->room)
+        prefetch(bucket_of(memory, hash));
 }
 
 void memory_free(HashMemory *memory)
 {
-    PyMem_Free(memory->young.slots);
-    PyMem_Free(memory->old.slots);
-    memory->young = memory->old = (Generation){NULL, 0, 0};
+    PyMem_Free(memory->block);
+    memory->block = NULL;
+    memory->slots = NULL;
+    memory->room = memory->count = 0;
 }
 
 size_t memory_bytes(const HashMemory *memory)
 {
-    return (memory->young.room + memory->old.room) * sizeof(uint64_t);
+    return memory->room * sizeof(uint64_t);
 }
