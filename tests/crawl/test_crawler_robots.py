@@ -119,8 +119,8 @@ async def test_the_time_that_robots_took_is_not_taken_from_the_delay() -> None:
     await crawl.run()
     gaps = [later - earlier for earlier, later in zip(timed.times, timed.times[1:], strict=False)]
     assert len(gaps) == 2
-    # From turn to turn it is 2 s; what lies between a turn and its fetch is a little more or less. Without robots' 0.2 s
-    # it would be 1.8.
+    # From turn to turn it is 2 s; what lies between a turn and its fetch is a little more or less. Were robots' 0.2 s
+    # taken from it, it would be 1.8.
     assert min(gaps) >= 1.95
 
 
