@@ -28,6 +28,7 @@ from airless.engines import open_engine
 from airless.local.crawl.ledger import Ledger, Record
 from airless.local.crawl.plan import SHARDS, SITE_SPIDER
 from airless.local.crawl.seeding import Seeding
+from airless.local.crawl.worker import share_interpreter
 from benchmarks.crawl.field import CONCURRENCY, PER_HOST
 from benchmarks.crawl.store import Bound
 from crawlers.site import SiteSpider
@@ -142,6 +143,8 @@ def together(parts: Sequence[Part]) -> Took:
 
 def work(part: Part, barrier: Barrier, connection: Connection) -> None:
     """The entry of a process."""
+    if part.processes > 1:
+        share_interpreter()
     with connection:
         connection.send(asyncio.run(one_part(part, barrier)))
 
