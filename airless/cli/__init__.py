@@ -103,6 +103,8 @@ def cli() -> None:
     if not gc.isenabled():
         gc.collect()
         gc.freeze()
+        # Hundreds of pages are worked on side by side, and what belongs to them is no garbage either.
+        gc.set_threshold(10_000)
         gc.enable()
 
 

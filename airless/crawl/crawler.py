@@ -44,7 +44,10 @@ LOOK_S = 0.5
 
 
 class Crawler:
-    """One process's part of a crawl. `run` ends after `stop`, with the inbox, or with the first fault."""
+    """One process's part of a crawl. `run` ends after `stop`, with the inbox, or with the first fault.
+
+    `on_quiet` is called where a commit leaves it quiet.
+    """
 
     def __init__(
         self,
@@ -110,10 +113,9 @@ class Crawler:
             clock,
             lambda: self._commits.changed(),
         )
-        self._commits = Commits(
-            engine, self._shards, self._schedule, self._workers, clock, self._intake.committed
-        )
+        self._commits = Commits(engine, self._shards, self._schedule, self._workers, clock, self._committed)
         self._workers.on_idle = self._commits.changed
+        self.on_quiet: Callable[[], None] = lambda: None
 
     def shard_counts(self) -> dict[int, Counts]:
         """The counters of the shards in hand, as of now: what is shown, not what is durable."""
@@ -285,6 +287,11 @@ class Crawler:
             counts.retries += 1
             assert outcome.next is not None  # noqa: S101 - the visitor's promise
             shard.send_later(outcome.next, self._clock.now() + outcome.delay_s)
+
+    def _committed(self, published: bool) -> None:
+        self._intake.committed(published)
+        if self.quiet:
+            self.on_quiet()
 
     def _opened(self, queue: HostQueue) -> None:
         """The host may have more under way than before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from airless.core.ports import Engine
@@ -12,7 +13,9 @@ from airless.local.crawl.worker import Assignment, Status, make_crawler, status_
 
 
 class Crew(Protocol):
-    """Crawlers at work."""
+    """Crawlers at work. `quieted` is set where one of them has become quiet."""
+
+    quieted: asyncio.Event
 
     def statuses(self) -> list[Status]:
         """What each has last said of itself."""
@@ -40,6 +43,7 @@ class OneProcess:
         self._budget: Budget = Unlimited() if pages is None else PageBudget(pages)
         self._stopping = False
         self._crawler: Crawler | None = None
+        self.quieted = asyncio.Event()
 
     def statuses(self) -> list[Status]:
         return [status_of(self._crawler)] if self._crawler is not None else []
@@ -56,5 +60,6 @@ class OneProcess:
     async def run(self) -> None:
         async with make_crawler(self._work, self._engine, self._spider, self._budget) as crawler:
             self._crawler = crawler
+            crawler.on_quiet = self.quieted.set
             if not self._stopping:
                 await crawler.run()

@@ -36,6 +36,7 @@ class ManyProcesses:
         self._connections: dict[int, Connection] = {}
         self._processes: dict[int, SpawnProcess] = {}
         self._stopping = False
+        self.quieted = asyncio.Event()
 
     def statuses(self) -> list[Status]:
         return list(self._latest.values()) if len(self._latest) == self._work.processes else []
@@ -115,5 +116,7 @@ class ManyProcesses:
             said = None
         if isinstance(said, Status):
             self._latest[index] = said
+            if said.quiet:
+                self.quieted.set()
         elif not ended.done():
             ended.set_result(said)

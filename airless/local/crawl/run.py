@@ -37,6 +37,8 @@ from airless.local.crawl.worker import Assignment, Status
 logger = logging.getLogger("airless.crawl")
 
 _WATCH_S = 0.05
+# Who is starved for so long isn't between two commits, but at its end.
+_STARVED_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +273,9 @@ class _Run:
         stop_delivery = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                running = group.create_task(crew.run())
+                # First, so that the crawlers find the seeds when they first ask.
                 seeds = group.create_task(seeding.run(record))
+                running = group.create_task(crew.run())
                 if delivery is not None:
                     group.create_task(delivery.run(stop_delivery))
                 group.create_task(self._watch(crew, running, seeds, layout, base, began))
@@ -293,23 +296,29 @@ class _Run:
     ) -> None:
         """Tell of the progress; stop the crew when nothing is left, a limit is reached, or we are told to."""
         time_s = self._plan.settings.limits.time_s
-        starved = 0
+        starved_at_s: float | None = None
         while not running.done():
+            crew.quieted.clear()
             statuses = crew.statuses()
             seconds = self._clock.monotonic() - began
             if self._control.on_progress is not None:
                 self._control.on_progress(_progress(statuses, base, seconds))
             quiet = bool(statuses) and all(status.quiet for status in statuses)
-            starved = starved + 1 if statuses and all(status.starved for status in statuses) else 0
+            if not (statuses and all(status.starved for status in statuses)):
+                starved_at_s = None
+            elif starved_at_s is None:
+                starved_at_s = seconds
             if self._control.interrupted:
                 self._end(crew, self._control.reason)
             elif time_s is not None and seconds >= time_s:
                 self._end(crew, "max_time")
-            elif starved >= 4 and crew.budget_spent:
+            elif starved_at_s is not None and seconds - starved_at_s >= _STARVED_S and crew.budget_spent:
                 self._end(crew, "max_pages")
             elif quiet and seeds.done() and not (await self._engine.queue.depth(layout.topic)).messages:
                 self._end(crew, "finished")
-            await asyncio.wait([running], timeout=_WATCH_S)
+            quieted = asyncio.ensure_future(crew.quieted.wait())
+            await asyncio.wait({running, quieted}, timeout=_WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+            quieted.cancel()
 
     def _end(self, crew: Crew, reason: str) -> None:
         if not self._ending:

@@ -161,6 +161,7 @@ def worker_main(work: Assignment, connection: Connection, budget: Budget, board:
     """The entry of a process of its own. It ends when told to, and at once when the main process is gone."""
     # What was imported lives as long as the process does: no collection need look at it.
     gc.freeze()
+    gc.set_threshold(10_000)  # hundreds of pages are worked on side by side, and are no garbage either
     share_interpreter()
     # Terminals and supervisors signal the whole group: the main process alone answers, and tells this one.
     for number in STOPPING:
