@@ -24,7 +24,6 @@ from airless.crawl.retry_after import parse_retry_after
 from airless.crawl.scan import PageFollow
 from airless.crawl.settings import Settings
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS, run_sitemap_callback
-from airless.crawl.sitemaps import MAX_BYTES
 from airless.crawl.spider import Spider
 from airless.crawl.urls import join, origin
 
@@ -108,6 +107,8 @@ class Visitor:
     def prepare(self, request: Request) -> None:
         """What a request gets before it is fetched."""
         if request.callback in SITEMAP_CALLBACKS:
+            from airless.crawl.sitemaps import MAX_BYTES
+
             request.max_bytes = MAX_BYTES
 
     def look_ahead(self, responses: Iterable[Response]) -> None:

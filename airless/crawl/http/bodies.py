@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
-
-import brotli  # type: ignore[import-untyped]
+from typing import Any, Protocol
 
 from airless.crawl.errors import BodyTooLarge, ProtocolError, TruncatedBody
 from airless.crawl.headers import Headers
 from airless.crawl.http.gzip_header import MAGIC, header_bytes
 from airless.crawl.http.inflating import Inflater, NotDeflated, Stream, inflaters
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 ACCEPT_ENCODING = "gzip, deflate, br, zstd"
 
@@ -109,15 +102,29 @@ class _Deflate:
         return self._stream is not None and self._stream.ended
 
 
+def _zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
+
+
+# Brotli and zstd are imported when the first body comes that needs them: most crawls meet none.
+
+
 class _Brotli:
     def __init__(self, _: Inflater) -> None:
+        import brotli  # type: ignore[import-untyped]
+
         self._stream = brotli.Decompressor()
+        self._error = brotli.error
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while True:
             try:
                 piece = self._stream.process(data, output_buffer_limit=_PIECE_BYTES)
-            except brotli.error as error:
+            except self._error as error:
                 raise _Broken(str(error)) from error
             if piece:
                 yield piece
@@ -135,11 +142,12 @@ class _Zstd:
     """Frames one after the other."""
 
     def __init__(self, _: Inflater) -> None:
+        self._zstd = _zstd()
         self._stream = self._frame()
 
-    @staticmethod
-    def _frame() -> zstd.ZstdDecompressor:
-        return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+    def _frame(self) -> Any:
+        window = self._zstd.DecompressionParameter.window_log_max
+        return self._zstd.ZstdDecompressor(options={window: _ZSTD_WINDOW_LOG})
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data or not (self._stream.needs_input or self._stream.eof):
@@ -147,7 +155,7 @@ class _Zstd:
                 self._stream = self._frame()
             try:
                 piece = self._stream.decompress(data, _PIECE_BYTES)
-            except zstd.ZstdError as error:
+            except self._zstd.ZstdError as error:
                 raise _Broken(str(error)) from error
             if piece:
                 yield piece
@@ -155,7 +163,7 @@ class _Zstd:
 
     @property
     def complete(self) -> bool:
-        return self._stream.eof
+        return bool(self._stream.eof)
 
 
 _FASTEST = inflaters()[0]

@@ -23,7 +23,7 @@ from airless.crawl.budget import Budget
 from airless.crawl.concurrency import Bounds
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, CachingFetcher, CookieJar, Fetching, choose_fetcher
+from airless.crawl.http import AddressGuard, CookieJar, Fetching, choose_fetcher
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board
@@ -116,6 +116,8 @@ async def make_crawler(
     )
     fetcher: Fetcher = choose_fetcher(fetching)
     if http.cache:
+        from airless.crawl.http import CachingFetcher
+
         fetcher = CachingFetcher(fetcher, engine.objects, clock)
     try:
         yield Crawler(
