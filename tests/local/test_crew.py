@@ -100,6 +100,26 @@ async def test_a_crew_crawls_everything_once(tmp_path: Path, engine: OpenEngine,
 
 
 @pytest.mark.parametrize("processes", [1, 2])
+async def test_a_crew_tells_when_it_has_become_quiet(
+    tmp_path: Path, engine: OpenEngine, processes: int
+) -> None:
+    with Site(60) as site:
+        crew = crew_of(await assignment(tmp_path, engine, site.url, processes), engine)
+        async with asyncio.timeout(40):
+            running = asyncio.create_task(crew.run())
+            while True:
+                crew.quieted.clear()
+                statuses = crew.statuses()
+                quiet = bool(statuses) and all(status.quiet for status in statuses)
+                if quiet and not (await engine.queue.depth(LAYOUT.topic)).messages:
+                    break
+                await crew.quieted.wait()
+            crew.stop()
+            await running
+        assert site.asked.total() == 60
+
+
+@pytest.mark.parametrize("processes", [1, 2])
 async def test_a_crew_shares_one_budget_exactly(tmp_path: Path, engine: OpenEngine, processes: int) -> None:
     with Site(300, delay_s=0.01) as site:
         work = await assignment(tmp_path, engine, site.url, processes)
