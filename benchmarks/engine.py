@@ -33,7 +33,7 @@ def measure(*, quick: bool) -> Table:
     site = Site(2_000 if quick else 20_000, PORT)
     file = bind(site, cache_folder())
     runs = 1 if quick else 11
-    taken: dict[tuple[str, int], list[Took]] = {case: [] for case in CASES}
+    taken: dict[Case, list[Took]] = {case: [] for case in CASES}
     for _ in range(runs):
         for case in CASES:
             taken[case].append(once(*case, site, file))

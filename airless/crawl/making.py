@@ -42,7 +42,9 @@ def _maker(kind: type[_Record], names: Sequence[str], shared: Mapping[str, Any])
     given = [f"given_{number}" for number in range(len(names))]
     stored = dict(zip(names, given, strict=True))
     stored |= {name: "[]" if type(value) is list else f"shared[{name!r}]" for name, value in shared.items()}
-    lines = [f"def make({', '.join(given)}):", "    record = new(kind)"]
+    wrong = f'TypeError(f"make() takes {len(names)} values ({{len(values)}} given)")'
+    lines = ["def make(*values):", "    try:", f"        [{', '.join(given)}] = values"]
+    lines += ["    except ValueError:", f"        raise {wrong} from None", "    record = new(kind)"]
     lines += [f"    record.{name} = {value}" for name, value in stored.items()]
     scope: dict[str, Any] = {"kind": kind, "new": kind.__new__, "shared": shared}
     exec("\n".join([*lines, "    return record"]), scope)  # noqa: S102 - names of our own slots

@@ -65,7 +65,7 @@ def test_a_list_that_is_given_is_kept(like: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("values", [(), (1, 2)])
 def test_as_many_values_as_names(like: Callable[..., Any], values: tuple[int, ...]) -> None:
     make = like(Leaf("green"), "colour")
-    with pytest.raises(TypeError, match=r"make\(\) (takes|missing) 1"):
+    with pytest.raises(TypeError, match=r"takes 1 values \([02] given\)"):
         make(*values)
 
 

@@ -63,6 +63,12 @@ def crew_of(work: Assignment, engine: OpenEngine, pages: int | None = None) -> C
     return OneProcess(work, engine, work.plan.make_spider(), pages)
 
 
+async def nothing_left(crew: Crew, engine: OpenEngine) -> bool:
+    statuses = crew.statuses()
+    quiet = bool(statuses) and all(status.quiet for status in statuses)
+    return quiet and not (await engine.queue.depth(LAYOUT.topic)).messages
+
+
 async def run(crew: Crew, engine: OpenEngine, until: Callable[[], bool] = lambda: False) -> None:
     """Run until nothing is left, the budget is spent, or `until`."""
     async with asyncio.timeout(40):
@@ -70,11 +76,9 @@ async def run(crew: Crew, engine: OpenEngine, until: Callable[[], bool] = lambda
         starved = 0
         while not running.done():
             statuses = crew.statuses()
-            quiet = bool(statuses) and all(status.quiet for status in statuses)
             starving = bool(statuses) and all(status.starved for status in statuses)
             starved = starved + 1 if starving and crew.budget_spent else 0
-            over = quiet and not (await engine.queue.depth(LAYOUT.topic)).messages
-            if over or starved > 8 or until():
+            if await nothing_left(crew, engine) or starved > 8 or until():
                 crew.stop()
             await asyncio.wait([running], timeout=0.03)
         await running
@@ -107,13 +111,9 @@ async def test_a_crew_tells_when_it_has_become_quiet(
         crew = crew_of(await assignment(tmp_path, engine, site.url, processes), engine)
         async with asyncio.timeout(40):
             running = asyncio.create_task(crew.run())
-            while True:
-                crew.quieted.clear()
-                statuses = crew.statuses()
-                quiet = bool(statuses) and all(status.quiet for status in statuses)
-                if quiet and not (await engine.queue.depth(LAYOUT.topic)).messages:
-                    break
+            while not await nothing_left(crew, engine):
                 await crew.quieted.wait()
+                crew.quieted.clear()
             crew.stop()
             await running
         assert site.asked.total() == 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -297,6 +298,7 @@ class _Run:
         """Tell of the progress; stop the crew when nothing is left, a limit is reached, or we are told to."""
         time_s = self._plan.settings.limits.time_s
         starved_at_s: float | None = None
+        running.add_done_callback(lambda _: crew.quieted.set())
         while not running.done():
             crew.quieted.clear()
             statuses = crew.statuses()
@@ -316,9 +318,9 @@ class _Run:
                 self._end(crew, "max_pages")
             elif quiet and seeds.done() and not (await self._engine.queue.depth(layout.topic)).messages:
                 self._end(crew, "finished")
-            quieted = asyncio.ensure_future(crew.quieted.wait())
-            await asyncio.wait({running, quieted}, timeout=_WATCH_S, return_when=asyncio.FIRST_COMPLETED)
-            quieted.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_S):
+                    await crew.quieted.wait()
 
     def _end(self, crew: Crew, reason: str) -> None:
         if not self._ending:
