@@ -1,0 +1,1 @@
+"""AWS: queues on SQS, state and objects on S3."""

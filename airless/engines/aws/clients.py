@@ -1,0 +1,73 @@
+"""The clients of AWS's services: opened when they are first asked for, kept, and their requests counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from airless.core.errors import ConfigError
+from airless.engines.aws.options import AwsOptions
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+    from types_aiobotocore_sqs.client import SQSClient
+
+# Of one process to one service: as many as a bulk publish has requests under way.
+_CONNECTIONS = 64
+
+
+class AwsClients:
+    """One session. `requests` counts what was asked of AWS, retries too: ``{"sqs.SendMessageBatch": 12, …}``."""
+
+    def __init__(self, options: AwsOptions) -> None:
+        self.options = options
+        self.requests: Counter[str] = Counter()
+        self._clients: dict[str, Any] = {}
+        self._opening = asyncio.Lock()
+        self._open = AsyncExitStack()
+
+    async def sqs(self) -> SQSClient:
+        return cast("SQSClient", await self.client("sqs"))
+
+    async def s3(self) -> S3Client:
+        return cast("S3Client", await self.client("s3"))
+
+    async def client(self, service: str) -> Any:
+        """The client of a service by botocore's name for it. Raises ConfigError without the extra ``aws``."""
+        if service in self._clients:
+            return self._clients[service]
+        async with self._opening:
+            if service not in self._clients:
+                self._clients[service] = await self._opened(service)
+            return self._clients[service]
+
+    async def aclose(self) -> None:
+        self._clients.clear()
+        await self._open.aclose()
+
+    async def _opened(self, service: str) -> Any:
+        try:
+            # Not at the top: it takes half a second to import.
+            from aiobotocore.config import AioConfig
+            from aiobotocore.session import get_session
+        except ImportError as error:
+            raise ConfigError("the aws engine needs aiobotocore: pip install 'airless[aws]'") from error
+        config = AioConfig(
+            max_pool_connections=_CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            s3={"addressing_style": "path"} if self.options.endpoint else {},
+        )
+        session: Any = get_session()
+        client = await self._open.enter_async_context(
+            session.create_client(
+                service, region_name=self.options.region, endpoint_url=self.options.endpoint, config=config
+            )
+        )
+        client.meta.events.register(f"before-send.{service}", self._count)
+        return client
+
+    def _count(self, event_name: str, **details: Any) -> None:
+        service, operation = event_name.split(".")[1:]
+        self.requests[f"{service}.{operation}"] += 1
