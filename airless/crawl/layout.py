@@ -20,6 +20,10 @@ class Layout:
         return f"frontier/{self.job}"
 
     @property
+    def job_key(self) -> str:
+        return f"crawl/{self.job}/job"
+
+    @property
     def run_key(self) -> str:
         return f"crawl/{self.job}/run"
 
