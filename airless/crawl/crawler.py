@@ -50,8 +50,8 @@ class Crawler:
     """One process's part of a crawl. `run` ends after `stop`, with the inbox, or with the first fault.
 
     `robots` and `warm` shards are what outlives it, in hosts that make one crawler after the other. `wary`: the one
-    before may have died over these messages, and asked any of their hosts just then. `on_quiet` is called where a
-    commit leaves it quiet.
+    before may have died over these messages, and asked any of their hosts just then. `others_wait` says that nobody
+    else in this invocation has work, so that waiting has its price. `on_quiet` is called where a commit leaves it quiet.
     """
 
     def __init__(
@@ -74,11 +74,13 @@ class Crawler:
         robots: RobotsCache | None = None,
         warm: WarmShards | None = None,
         wary: bool = False,
+        others_wait: Callable[[], bool] = lambda: True,
         rng: random.Random | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         budget = budget or Unlimited()
         self._stint = stint or Stint()
+        self._others_wait = others_wait
         self._bounds = bounds or Bounds.of(settings.pace.concurrency)
         self._inbox = inbox
         self._clock = clock
@@ -167,6 +169,10 @@ class Crawler:
             return False
         return schedule.next_at() - self._clock.now() > self._stint.wait_at_most_s
 
+    def _is_over(self) -> bool:
+        """There is nothing left to do with what a one-shot was given, or not for now."""
+        return self.quiet or self.starved or (self.stalled and self._others_wait())
+
     def stop(self) -> None:
         """Start nothing more, finish what is under way, commit, hand the rest back."""
         self._workers.stop()
@@ -181,9 +187,7 @@ class Crawler:
             async with asyncio.TaskGroup() as group:
                 self._workers.staff(group, self._turn)
                 adapting = group.create_task(self._adapt(group))
-                intake = group.create_task(
-                    self._intake.run(lambda: self.quiet or self.starved or self.stalled, self.stop)
-                )
+                intake = group.create_task(self._intake.run(self._is_over, self.stop))
                 watch = group.create_task(self._keep_stint())
                 leases = group.create_task(self._keep_leases())
                 commits = group.create_task(self._commits.run())
