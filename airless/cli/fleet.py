@@ -18,8 +18,6 @@ from airless.local.crawl.run import Control
 _HERE_ALONE = {
     "restart": "--restart begins a crawl of this machine anew; give this one another --job",
     "processes": "--processes is of this machine; there the engine's functions or workers do the work",
-    "max_pages": "--max-pages needs one process that counts",
-    "max_time": "--max-time needs one process that stops",
 }
 
 
@@ -51,7 +49,7 @@ async def crawl_elsewhere(plan: Plan, job: Job, url: str, *, quiet: bool) -> Res
     from airless.cli.progress import make_display
     from airless.engines import open_engine
     from airless.fleet.begin import begin
-    from airless.fleet.follow import follow
+    from airless.fleet.follow import Follower
     from airless.fleet.items import write_items
 
     display = make_display(job.settings.limits, quiet=quiet)
@@ -64,7 +62,16 @@ async def crawl_elsewhere(plan: Plan, job: Job, url: str, *, quiet: bool) -> Res
             with display:
                 display.say(f"The job is {job.name}.")
                 job, record, ledger = await begin(engine, job, SystemClock())
-                result, accounts = await follow(engine, job, record, ledger, control, SystemClock())
+                follower = Follower(
+                    engine,
+                    job,
+                    record,
+                    ledger,
+                    limits=plan.settings.limits,
+                    control=control,
+                    clock=SystemClock(),
+                )
+                result, accounts = await follower.run()
             if plan.output is not None and not control.interrupted:
                 await write_items(engine, accounts.segments, plan.output)
                 result.output = plan.output

@@ -10,6 +10,7 @@ from airless.core.ports import Engine, StateWrite
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.job import Job
+from airless.crawl.orders import order, ordered_stop, unpark
 from airless.crawl.urls import host_of, seed
 from airless.local.crawl.ledger import Ledger, Record
 from airless.local.crawl.seeding import Seeding
@@ -18,7 +19,8 @@ from airless.local.crawl.seeding import Seeding
 async def begin(engine: Engine, job: Job, clock: Clock) -> tuple[Job, Record, Ledger]:
     """Begin the job, or take up the one of that name: the job as it was begun, its record, and who keeps that.
 
-    A beginning that was cut off is finished. Raises ConfigError where the name is another crawl's.
+    A beginning that was cut off is finished, and a crawl that stands still goes on. Raises ConfigError where the
+    name is another crawl's.
     """
     ledger = Ledger(engine, job.name)
     spider = job.make_spider()
@@ -40,6 +42,9 @@ async def begin(engine: Engine, job: Job, clock: Clock) -> tuple[Job, Record, Le
     discovery = Discovery(job.settings, job.scope(spider), job.layout, lambda index: None)
     seeding = Seeding(engine, job.layout, discovery, ledger, spider, sitemaps=job.settings.sitemaps)
     await seeding.run(record)
+    if await ordered_stop(engine, job.layout) is not None:
+        await order(engine, job.layout, None)
+    await unpark(engine, job.layout)
     return job, record, ledger
 
 
