@@ -28,6 +28,14 @@ class Layout:
         return f"crawl/{self.job}/run"
 
     @property
+    def orders_key(self) -> str:
+        return f"crawl/{self.job}/orders"
+
+    @property
+    def parked_prefix(self) -> str:
+        return f"parked/{self.job}/"
+
+    @property
     def delivery_key(self) -> str:
         return f"crawl/{self.job}/delivery"
 

@@ -24,7 +24,7 @@ from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
 from airless.crawl.packing import in_batches, pack
-from airless.crawl.records import progress_of, read_document, read_segment, unreadable
+from airless.crawl.records import progress_of, read_document, read_segments, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
@@ -132,8 +132,8 @@ class Shard:
             shard.seen.update(bytes(shard._delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise unreadable(error) from error
-        for name, _ in shard._segments:
-            shard.seen.update(await read_segment(engine, name))
+        for segment in await read_segments(engine, [name for name, _ in shard._segments]):
+            shard.seen.update(segment)
         return shard
 
     def hold(self, held: Held) -> None:
@@ -247,7 +247,7 @@ class Shard:
             tier = [name for name, its in self._segments if its == level]
             if len(tier) < _MERGE_AT:
                 continue
-            parts = [await read_segment(engine, part) for part in tier]
+            parts = await read_segments(engine, tier)
             name = self._next_segment()
             self._merged = _Merged(name, b"".join(parts), tier)
             self._segments = [s for s in self._segments if s[1] != level]
