@@ -51,7 +51,8 @@ class Crawler:
 
     `robots` and `warm` shards are what outlives it, in hosts that make one crawler after the other. `wary`: the one
     before may have died over these messages, and asked any of their hosts just then. `others_wait` says that nobody
-    else in this invocation has work, so that waiting has its price. `on_quiet` is called where a commit leaves it quiet.
+    else in this invocation has work, so that waiting has its price. `on_quiet` is called where a commit leaves it
+    quiet.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from airless.crawl.gate import robots_of
 from airless.crawl.inbox import BatchInbox
 from airless.crawl.job import Job
 from airless.crawl.layout import Layout
+from airless.crawl.orders import ordered_stop, park
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.scope import Scope
 from airless.crawl.spider import Spider
@@ -38,6 +40,8 @@ logger = logging.getLogger("airless.crawl")
 
 # A fetch that begins with an invocation has to end in it, so that each of them gets on.
 _FETCH_SHARE = 0.5
+# How often the order to stop is looked for.
+_LOOK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,12 @@ class CrawlHost:
             done = [Settlement.done(delivery) for delivery in deliveries]
             await engine.commit(Commit(put=put, settle=done))
             return
-        shards = _by_shard(deliveries, opened.job.shards)
+        layout = opened.job.layout
+        if await self._ordered(engine, opened) is not None:
+            await park(engine, layout, deliveries)
+            await engine.queue.settle([Settlement.done(delivery) for delivery in deliveries])
+            return
+        shards = _by_shard(deliveries, layout.shards)
         bounds = opened.bounds.share(len(shards))
         crawlers = [
             self._crawler(engine, opened, index, of_shard, deadline, bounds, company)
@@ -104,8 +113,26 @@ class CrawlHost:
         ]
         company.crawlers += crawlers
         async with asyncio.TaskGroup() as group:
-            for crawler in crawlers:
-                group.create_task(company.guard(name, company.run(crawler)))
+            watch = group.create_task(company.guard(name, self._obey(engine, opened, crawlers)))
+            async with asyncio.TaskGroup() as working:
+                for crawler in crawlers:
+                    working.create_task(company.guard(name, company.run(crawler)))
+            watch.cancel()
+
+    async def _obey(self, engine: Engine, opened: _Open, crawlers: Sequence[Crawler]) -> None:
+        """Have crawlers that are at work stop when that is ordered."""
+        while await self._ordered(engine, opened) is None:
+            await self._clock.sleep(_LOOK_S)
+        for crawler in crawlers:
+            crawler.stop()
+
+    async def _ordered(self, engine: Engine, opened: _Open) -> str | None:
+        """Why the crawl has to stop, asked for now and then; None where it goes on."""
+        now_s = self._clock.monotonic()
+        if now_s >= opened.look_at_s:
+            opened.stop = await ordered_stop(engine, opened.job.layout)
+            opened.look_at_s = now_s + _LOOK_S
+        return opened.stop
 
     async def _opened(self, engine: Engine, name: str, deadline: Deadline) -> _Open | None:
         """The job, open; None where there is none."""
@@ -169,9 +196,12 @@ class CrawlHost:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Open:
-    """A crawl that a process works on, with what it keeps of it between invocations."""
+    """A crawl that a process works on, with what it keeps of it between invocations.
+
+    `stop` is why it has to stop, if it has, as of the last look; the next is due at `look_at_s`.
+    """
 
     job: Job
     spider: Spider
@@ -180,6 +210,8 @@ class _Open:
     fetcher: Fetcher
     robots: RobotsCache | None
     warm: WarmShards = field(default_factory=WarmShards)
+    stop: str | None = None
+    look_at_s: float = -math.inf
 
 
 class _Company:
