@@ -270,7 +270,9 @@ async def test_a_message_that_somebody_published_by_hand_finds_its_shard() -> No
     with Web({"/": linking()}) as site:
         fleet = Fleet(QUICK)
         await fleet.begin()
-        await fleet.engine().queue.publish_many([Message(fleet.layout.topic, {"url": site.url()})])
+        await fleet.engine().queue.publish_many(
+            [Message(fleet.layout.topic, {"requests": [{"url": site.url()}]})]
+        )
         await fleet.run(fleet.process())
         assert fleet.item_urls() == [site.url()]
 
