@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from airless.core.errors import ConfigError
+from airless.core.errors import ConfigError, EngineError
 from airless.engines.aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class AwsClients:
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
         self._open = AsyncExitStack()
+        self._closed = False
 
     async def sqs(self) -> SQSClient:
         return cast("SQSClient", await self.client("sqs"))
@@ -36,6 +37,8 @@ class AwsClients:
 
     async def client(self, service: str) -> Any:
         """The client of a service by botocore's name for it. Raises ConfigError without the extra ``aws``."""
+        if self._closed:
+            raise EngineError("this engine is closed")
         if service in self._clients:
             return self._clients[service]
         async with self._opening:
@@ -44,6 +47,7 @@ class AwsClients:
             return self._clients[service]
 
     async def aclose(self) -> None:
+        self._closed = True
         self._clients.clear()
         await self._open.aclose()
 
