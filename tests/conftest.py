@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
+from support import emulators
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """AWS for the session, and credentials for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulators.CREDENTIALS.items():
+            patch.setenv(name, value)
+        with emulators.ministack(tmp_path_factory.mktemp("ministack") / "log") as endpoint:
+            yield endpoint
 
 
 @pytest.hookimpl(wrapper=True)

@@ -70,7 +70,11 @@ Plan = Callable[[Request], Fault | Answer | None]
 
 
 def some(
-    share: float, *, faults: Sequence[Fault] = FAULTS, seed: int = 1, only: Callable[[Request], bool] | None = None
+    share: float,
+    *,
+    faults: Sequence[Fault] = FAULTS,
+    seed: int = 1,
+    only: Callable[[Request], bool] | None = None,
 ) -> Plan:
     """One of `faults` befalls this share of the requests (of those that `only` names), at random."""
     rng = random.Random(seed)
@@ -83,9 +87,7 @@ def some(
     return plan
 
 
-def first(
-    fault: Fault | Answer, times: int = 1, *, only: Callable[[Request], bool] | None = None
-) -> Plan:
+def first(fault: Fault | Answer, times: int = 1, *, only: Callable[[Request], bool] | None = None) -> Plan:
     """The fault befalls the first so many requests (of those that `only` names), and no other."""
     left = times
 
@@ -101,7 +103,9 @@ def first(
 
 def s3_error(status: int, code: str) -> Answer:
     """An error in S3's words."""
-    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>injected</Message></Error>'
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>injected</Message></Error>'
+    )
     return Answer(status, body.encode())
 
 
@@ -151,13 +155,13 @@ class FaultyProxy(Loopback):
         if fault is Fault.REFUSE:
             return _error(request, 503, "SlowDown")
         status, headers, body = await self._forward(request)
-        if fault is Fault.LOSE_ANSWER:
+        if fault is Fault.LOSE_ANSWER or (fault is Fault.CUT_ANSWER and not body):
             return _broken(received)
         if fault is Fault.FAIL_AFTER:
             return _error(request, 500, "InternalError")
         answer = web.StreamResponse(status=status, headers=headers)
         await answer.prepare(received)
-        if fault is Fault.CUT_ANSWER and body:
+        if fault is Fault.CUT_ANSWER:
             await answer.write(body[: len(body) // 2])
             return _broken(received, answer)
         if body:
