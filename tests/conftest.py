@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
-from support import emulators
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -15,6 +14,8 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 @pytest.fixture(scope="session")
 def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """AWS for the session, and credentials for it."""
+    from support import emulators  # not at the top: this file is also tried out alone, in another folder
+
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulators.CREDENTIALS.items():
             patch.setenv(name, value)

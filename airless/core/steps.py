@@ -82,14 +82,14 @@ class OutboxState:
     """`State` whose values carry an outbox: who loads a version carries its outbox out first."""
 
     def __init__(self, state: State, queue: Queue, objects: Objects) -> None:
-        self._state = state
+        self.inner = state
         self._queue = queue
         self._objects = objects
         self._carried_out: dict[str, str] = {}
 
     async def load(self, key: str) -> Versioned | None:
         """As `State.load`, after carrying out the outbox that was left there."""
-        stored = await self._state.load(key)
+        stored = await self.inner.load(key)
         if stored is None:
             return None
         data, packed = _parted(stored.data, key)
@@ -107,14 +107,14 @@ class OutboxState:
 
     async def commit_with(self, write: StateWrite, outbox: Outbox) -> str:
         """The new version, whose outbox the caller carries out."""
-        return await self._state.commit(StateWrite(write.key, wrap(write.data, outbox), write.expected))
+        return await self.inner.commit(StateWrite(write.key, wrap(write.data, outbox), write.expected))
 
     def carried_out(self, key: str, version: str) -> None:
         """Spare the next load of this version its outbox."""
         self._carried_out[key] = version
 
     def list(self, prefix: str) -> AsyncIterator[str]:
-        return self._state.list(prefix)
+        return self.inner.list(prefix)
 
 
 class SteppedEngine:

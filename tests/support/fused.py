@@ -111,6 +111,20 @@ class FusedObjects:
         return self._objects.list(prefix)
 
 
+def fused(engine: Any, fuse: Fuse) -> SteppedEngine:
+    """A stepped engine over the ports of another, each step through the fuse; it closes nothing, as who dies."""
+
+    async def nothing() -> None:
+        pass
+
+    return SteppedEngine(
+        FusedQueue(engine.queue, fuse),
+        FusedState(engine.state.inner, fuse),
+        FusedObjects(engine.objects, fuse),
+        close=nothing,
+    )
+
+
 async def count(engine: SteppedEngine, topic: str, target: str | None) -> None:
     """Add up a topic's numbers, each once, and pass each on to `target`: an operator with applied ids."""
     while batch := await engine.queue.receive(topic, limit=2, lease_s=60):
