@@ -4,7 +4,8 @@
         engine = await open_engine(f"aws://us-east-1?bucket=b&endpoint={proxy.url}")
 
 A plan says of each request what befalls it, or None. It is called in the proxy's thread, in the order in which
-requests arrive. `injected` counts the faults that were, `served` all requests, by method and operation.
+requests arrive. `injected` counts the faults that were, `served` all requests by method and operation, and
+`sent_bytes` are those of the bodies that went to the client.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ class FaultyProxy(Loopback):
         self.plan = plan
         self.injected: Counter[str] = Counter()
         self.served: Counter[str] = Counter()
+        self.sent_bytes = 0
         self._target = target
         self._turn = asyncio.Semaphore(1 if in_turn else 10_000)
 
@@ -165,6 +167,7 @@ class FaultyProxy(Loopback):
             await answer.write(body[: len(body) // 2])
             return _broken(received, answer)
         if body:
+            self.sent_bytes += len(body)
             await answer.write(body)
         await answer.write_eof()
         return answer
