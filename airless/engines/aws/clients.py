@@ -12,7 +12,10 @@ from airless.engines.aws.options import AwsOptions
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
+    from types_aiobotocore_scheduler.client import EventBridgeSchedulerClient
+    from types_aiobotocore_secretsmanager.client import SecretsManagerClient
     from types_aiobotocore_sqs.client import SQSClient
+    from types_aiobotocore_sts.client import STSClient
 
 # Of one process to one service: as many as a bulk publish has requests under way.
 _CONNECTIONS = 64
@@ -34,6 +37,15 @@ class AwsClients:
 
     async def s3(self) -> S3Client:
         return cast("S3Client", await self.client("s3"))
+
+    async def secretsmanager(self) -> SecretsManagerClient:
+        return cast("SecretsManagerClient", await self.client("secretsmanager"))
+
+    async def scheduler(self) -> EventBridgeSchedulerClient:
+        return cast("EventBridgeSchedulerClient", await self.client("scheduler"))
+
+    async def sts(self) -> STSClient:
+        return cast("STSClient", await self.client("sts"))
 
     async def client(self, service: str) -> Any:
         """The client of a service by botocore's name for it. Raises ConfigError without the extra ``aws``."""
