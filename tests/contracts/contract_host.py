@@ -1,4 +1,4 @@
-"""How the contract suites open what they test: consumers of one store, on a clock turned by hand where it can be."""
+"""How the contract suites open what they test: consumers of one store, on a clock turned by hand."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from airless.core.clock import Clock, ManualClock
+from airless.core.clock import ManualClock
 
 T = TypeVar("T")
 
 
 class EngineHost:
-    """Opens consumers and closes them all. `open()` gives another consumer of the same store.
+    """Opens consumers and closes them all. `open()` gives another consumer of the same store."""
 
-    Stores that keep a time of their own are given the machine's clock, and what waits then waits in earnest.
-    """
-
-    def __init__(self, open_consumer: Callable[[Any], Awaitable[Any]], clock: Clock | None = None) -> None:
-        self.clock: Any = clock or ManualClock()
+    def __init__(self, open_consumer: Callable[[ManualClock], Awaitable[Any]]) -> None:
+        self.clock = ManualClock()
         self._open = open_consumer
         self._engines: list[Any] = []
 
@@ -27,18 +24,12 @@ class EngineHost:
         self._engines.append(engine)
         return engine
 
-    async def pass_time(self, seconds: float) -> None:
-        if isinstance(self.clock, ManualClock):
-            self.clock.advance(seconds)
-        else:
-            await asyncio.sleep(seconds)
-
     async def turn_until_done(self, task: asyncio.Task[T], *, step_s: float) -> T:
         """Advance the clock until a task is done."""
         async with asyncio.timeout(20):
             while not task.done():
                 await asyncio.sleep(0.01)
-                await self.pass_time(step_s)
+                self.clock.advance(step_s)
         return await task
 
     async def close(self) -> None:

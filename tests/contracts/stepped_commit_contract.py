@@ -138,7 +138,7 @@ class SteppedCommitContract:
             await prepared(engine, job)
             with pytest.raises(Crash):
                 await run(fused(engine, Fuse(at, after=after)), job)
-        await host.pass_time(_LEASE_S)  # the dead ones' leases run out
+        host.clock.advance(_LEASE_S)  # the dead ones' leases run out
         other = await host.open()
         for job in jobs:
             await run(other, job)

@@ -10,6 +10,7 @@ from airless.core.steps import SteppedEngine
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.objects import S3Objects
 from airless.engines.aws.options import AwsOptions
+from airless.engines.aws.queue import SqsQueue
 from airless.engines.aws.state import S3State
 
 
@@ -17,8 +18,6 @@ class AwsEngine(SteppedEngine):
     """`Engine` on AWS. Nothing is asked of AWS before something is asked of the engine."""
 
     def __init__(self, options: AwsOptions, *, clock: Clock | None = None) -> None:
-        from airless.engines.aws.queue import SqsQueue
-
         self.options = options
         self.clients = AwsClients(options)
         claims = S3Objects(self.clients, options, "claims")
