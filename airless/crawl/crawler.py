@@ -202,7 +202,7 @@ class Crawler:
                 self._commits.close()
                 await commits
                 leases.cancel()
-                self._intake.hand_back()
+                self._intake.hand_back(least_s=self._stint.wait_at_most_s if self.stalled else 0.0)
                 await self._commits.commit()
             self._shards.keep_warm()
         except BaseExceptionGroup as failures:
@@ -274,6 +274,8 @@ class Crawler:
         for queue, entry, outcome in ended:
             kind = outcome.kind
             if kind == "wait":
+                # Nothing has ended, but who goes on should know why.
+                loaded[entry.held.shard].touched.add(queue.host)
                 continue
             visits += 1
             request, held = entry.request, entry.held

@@ -27,7 +27,8 @@ class HostQueue:
 
     While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` is
     how many it gave; no more are under way than are left of its `cap`. `rules` is what the gate remembers of it.
-    `wary`: somebody who left no word may have asked the host just before.
+    `wary`: somebody who left no word may have asked the host just before. `unread` is an origin whose robots.txt
+    can't be had, and what is known of it (`RobotsCache.dump`).
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class HostQueue:
         "queued",
         "rules",
         "size",
+        "unread",
         "wary",
     )
 
@@ -55,6 +57,7 @@ class HostQueue:
         self.crawl_delay_s = 0.0
         self.probing = False
         self.wary = False
+        self.unread: tuple[str, str] | None = None
         self.queued = False
         self.rules: HostRules | None = None
         self.size = 0

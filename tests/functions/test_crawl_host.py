@@ -9,13 +9,15 @@ from itertools import pairwise
 
 import pytest
 from aiohttp import web
+from support.crawling import FastClock
 from support.functions import Fleet
 from support.web import Web, chain, linking, star
 
 from airless.core.message import Message
 from airless.core.ports import Delivery
+from airless.crawl.gate import ROBOTS_TRIES
 from airless.crawl.orders import order, parked, unpark
-from airless.crawl.settings import Pace, Retry, Settings
+from airless.crawl.settings import Limits, Pace, Retry, Settings
 from airless.functions.crawl import Terms
 
 QUICK = Settings(obey_robots=False, pace=Pace(per_host=8))
@@ -161,6 +163,30 @@ async def test_who_takes_over_from_a_process_that_died_asks_no_host_before_its_p
         await fleet.run(fleet.process())
     assert fleet.item_urls() == sorted(site.url(path) for path in star(3))
     assert min(site.gaps_s()) > 0.58
+
+
+async def test_the_tries_at_a_robots_txt_that_cannot_be_had_count_over_all_processes() -> None:
+    with Web({"/": linking(), "/robots.txt": 503}) as site:
+        fleet = Fleet(Settings(), terms=Terms(wait_at_most_s=0.5), clock=FastClock())
+        await fleet.begin(site.url())
+        while (await fleet.depth()).messages:
+            if deliveries := await fleet.receive():
+                await fleet.invoke(fleet.process(), deliveries, left_s=60.0)
+            await asyncio.sleep(0.005)
+        assert site.requests() == []
+        assert len(site.requests(robots=True)) == ROBOTS_TRIES
+    assert fleet.counts().skipped == {"robots_unreachable": 1}
+
+
+async def test_a_crawl_by_levels_goes_on_over_several_invocations() -> None:
+    pages = {"/": linking("/a", "/b"), "/a": linking("/c"), "/b": linking("/c"), "/c": linking("/d")}
+    with Web({**pages, "/d": linking()}) as site:
+        fleet = Fleet(replace(QUICK, limits=Limits(depth=2)), terms=Terms(wait_at_most_s=0.1))
+        await fleet.begin(site.url())
+        began = time.monotonic()
+        await fleet.run(fleet.process())
+        assert time.monotonic() - began < 5.0
+        assert site.paths() == ["/", "/a", "/b", "/c"]
 
 
 async def test_what_waits_for_turns_far_ahead_comes_back_after_them() -> None:

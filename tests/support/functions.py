@@ -38,13 +38,14 @@ class Fleet:
         shards: int = 4,
         spider: str = "support.crawling:LinkSpider",
         terms: Terms | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.job = Job(
             "job", spider, (), settings, ("*",), private_hosts=frozenset({"127.0.0.1"}), shards=shards
         )
         self.layout = self.job.layout
         self.store = MemoryStore()
-        self.clock: Clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.terms = terms
         self.commits = 0
         self.loads: list[str] = []
