@@ -129,7 +129,14 @@ class Crawler:
             lambda: self._commits.changed(),
         )
         self._commits = Commits(
-            engine, self._shards, self._schedule, self._workers, clock, self._committed, cadence
+            engine,
+            self._shards,
+            self._schedule,
+            self._workers,
+            clock,
+            self._committed,
+            cadence,
+            committing=self._put_off,
         )
         self._cut = False
         self._workers.on_idle = self._commits.changed
@@ -329,6 +336,15 @@ class Crawler:
         self._intake.committed(published)
         if self.quiet:
             self.on_quiet()
+
+    def _put_off(self) -> None:
+        """What hosts can't take yet goes out with the wait: it would come to be handed back."""
+        if self._inbox.endless:
+            return
+        late = self._schedule.late(self._clock.now(), self._stint.wait_at_most_s)
+        if late:
+            for shard in self._shards:
+                shard.put_off(late)
 
     def _opened(self, queue: HostQueue) -> None:
         """The host may have more under way than before."""

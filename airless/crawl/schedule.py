@@ -253,6 +253,15 @@ class Schedule:
                 waits[entry.held] = min(wait_s, waits.get(entry.held, math.inf))
         return waits
 
+    def late(self, now: float, after_s: float) -> dict[str, float]:
+        """The hosts that can't take one request more within `after_s`, and when they can."""
+        late: dict[str, float] = {}
+        for queue in self._hosts.values():
+            at = queue.ready_at(now)
+            if now + after_s < at < math.inf:
+                late[queue.host] = at + min(queue.size * queue.pace.gap_s, _FORESEEN_S)
+        return late
+
     def drain(self) -> list[Entry]:
         """Everything that waits, taken out."""
         return [entry for queue in self._hosts.values() for entry in self.take_all(queue)]
