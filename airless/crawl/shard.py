@@ -19,7 +19,7 @@ import orjson
 
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
-from airless.core.ports import Engine, Settlement, StateWrite
+from airless.core.ports import Engine, Settlement, StateWrite, Versioned
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
@@ -104,8 +104,14 @@ class Shard:
         state lists the names of item segments, and no name is given twice: who loses a commit has written his
         segments by then, and must have written none of the winner's.
         """
+        return await cls.read(engine, layout, index, await engine.state.load(layout.shard_key(index)), sent)
+
+    @classmethod
+    async def read(
+        cls, engine: Engine, layout: Layout, index: int, stored: Versioned | None, sent: Sent | None = None
+    ) -> Shard:
+        """As `load`, of the state that was found."""
         shard = cls(layout, index, sent, keeps_names=not engine.atomic)
-        stored = await engine.state.load(layout.shard_key(index))
         if stored is None:
             return shard
         doc = read_document(stored.data)
