@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,7 +102,7 @@ async def test_every_try_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        endpoint = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         clients = AwsClients(AwsOptions(REGION, "pages", endpoint=endpoint))
         sqs = await clients.sqs()
         assert not (await sqs.receive_message(QueueUrl=f"{endpoint}/1/q.fifo")).get("Messages")
