@@ -8,8 +8,9 @@ import json
 import pytest
 
 from airless.core.errors import ConfigError
-from airless.cost import AWS, Usage, bill
-from airless.cost.usage import message_units
+from airless.cost.bill import bill
+from airless.cost.prices import AWS
+from airless.cost.usage import Usage, message_units
 
 
 def test_a_million_invocations_of_128_mb_for_100_ms() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airless.core.errors import ConfigError
-from airless.cost import MAX_COST, CostBudget, Usage
+from airless.cost.budget import MAX_COST, CostBudget
+from airless.cost.usage import Usage
 
 
 def puts(number: int) -> Usage:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from airless.core.errors import ConfigError
-from airless.cost import Expected, bill, estimate
+from airless.cost.bill import bill
+from airless.cost.estimate import estimate
+from airless.cost.expected import Expected
 
 # One host, pages and commits that come out even.
 EVEN = Expected(

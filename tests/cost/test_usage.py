@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airless.core.errors import ConfigError
-from airless.cost import Usage, bill
+from airless.cost.bill import bill
+from airless.cost.usage import Usage
 
 
 def used(number: int) -> Usage:

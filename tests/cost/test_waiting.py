@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airless.core.errors import ConfigError
-from airless.cost import AWS, wait_at_most_s
-from airless.cost.waiting import hand_back_usd
+from airless.cost.prices import AWS
+from airless.cost.waiting import hand_back_usd, wait_at_most_s
 
 
 def test_what_handing_one_message_back_costs_by_hand() -> None:
