@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airless.cost.usage import Usage, message_units
@@ -22,13 +22,16 @@ class Meter:
 
     def watch(self, client: Any, service: str) -> None:
         """Count all requests of a client from now on; `service` is botocore's name for it."""
-        events = client.meta.events
+        self.listen(client.meta.events.register, service)
+
+    def listen(self, register: Callable[[str, Callable[..., None]], Any], service: str) -> None:
+        """Count all requests to a service by whom events are registered with: a client, or a session's clients."""
         if service != "sqs":
-            events.register(f"request-created.{service}", self._asked)
+            register(f"request-created.{service}", self._asked)
             return
-        events.register("before-parameter-build.sqs", self._asking_queue)
-        events.register("request-created.sqs", self._asked_queue)
-        events.register("response-received.sqs.ReceiveMessage", self._received)
+        register("before-parameter-build.sqs", self._asking_queue)
+        register("request-created.sqs", self._asked_queue)
+        register("response-received.sqs.ReceiveMessage", self._received)
 
     def _asked(self, event_name: str, **_: Any) -> None:
         self.usage.ask(event_name.removeprefix("request-created."))
