@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
+
+from support.emulators import CREDENTIALS, ministack
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -31,3 +33,13 @@ def _nothing_left_out(report: Report) -> Report:
     if expected is not None:
         del report.wasxfail
     return report
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An AWS of its own for the session, with the credentials for it in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        with ministack(tmp_path_factory.mktemp("ministack") / "log.txt") as endpoint:
+            yield endpoint
