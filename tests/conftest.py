@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
-
 from support.emulators import CREDENTIALS, ministack
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

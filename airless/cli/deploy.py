@@ -212,10 +212,12 @@ def region_of(given: str | None) -> str:
     return str(region)
 
 
-def event_line(event: StackEvent) -> str:
-    """A stack's event as one line."""
+def show(event: StackEvent) -> None:
+    """A stack's event as one line; that a resource is begun with isn't told."""
+    if event.status.endswith("_IN_PROGRESS") and event.kind != "AWS::CloudFormation::Stack":
+        return
     reason = f"  {event.reason}" if event.reason else ""
-    return f"{event.at}  {event.status:<20}  {event.kind}  {event.resource}{reason}"
+    click.echo(f"{event.at}  {event.status:<24}  {event.kind}  {event.resource}{reason}", err=True)
 
 
 def change_line(change: Change) -> str:
@@ -237,7 +239,7 @@ async def _on_aws(
         stack = Stack(
             clients,
             deployment.stack,
-            tell=lambda event: click.echo(event_line(event), err=True),
+            tell=show,
             poll_s=0.2 if deployment.endpoint else 2.0,
         )
         deployer = Deployer(clients, stack, deployment, package, lambda line: click.echo(line, err=True))

@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from airless.cli.deploy import PREFIX, event_line, region_of
+from airless.cli.deploy import PREFIX, region_of, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,7 +67,7 @@ async def _destroy(
         stack = Stack(
             clients,
             name,
-            tell=lambda event: click.echo(event_line(event), err=True),
+            tell=show,
             poll_s=0.2 if endpoint else 2.0,
         )
         await remove(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airless.core.errors import ConfigError
-from airless.deploy.aws.template import STACK_TAG
+from airless.deploy.aws.deployment import PREFIX_TAG
 from airless.deploy.errors import DeployFailed
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.faults import code_of, translated
@@ -35,8 +35,8 @@ class DeployBucket:
                 raise
         return True
 
-    async def stack(self) -> str | None:
-        """The stack that made it, by its tag."""
+    async def prefix(self) -> str | None:
+        """The prefix of the stacks that it was made for, by its tag."""
         client = await self._clients.s3()
         with translated(f"reading the tags of the bucket {self.name}"):
             try:
@@ -45,7 +45,7 @@ class DeployBucket:
                 if code_of(error) == "NoSuchTagSet":
                     return None
                 raise
-        return next((tag["Value"] for tag in answer["TagSet"] if tag["Key"] == STACK_TAG), None)
+        return next((tag["Value"] for tag in answer["TagSet"] if tag["Key"] == PREFIX_TAG), None)
 
     async def put(self, key: str, data: bytes) -> None:
         """Upload it, if it isn't there: a key that holds a hash of its data has no other data."""

@@ -18,10 +18,14 @@ MAX_TIMEOUT_S: Final = 900
 ENVIRONMENT_BYTES: Final = 4096
 """All of a function's environment, names and values."""
 
+PREFIX_TAG: Final = "airless:prefix"
+"""What is kept when a stack goes has this tag, and is found by it when the last stack of its prefix goes."""
+
 # Lambda keeps these for itself, and the last three are the deployment's own.
 _RESERVED = re.compile(r"AWS_.*|LAMBDA_.*|_.*|AIRLESS_ENGINE|OPERATOR_IMPORT")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _STACK = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_SNS = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 Json = dict[str, Any]
@@ -72,6 +76,8 @@ class Deployment:
             )
         if self.bucket is not None and not _BUCKET.fullmatch(self.bucket):
             raise ConfigError(f"--bucket {self.bucket!r}: a bucket's name has 3 to 63 of a-z, 0-9 and '-'")
+        if self.notify is not None and not _SNS.fullmatch(self.notify):
+            raise ConfigError(f"--notify {self.notify!r} is not the ARN of an SNS topic")
         for name in self.environment:
             if not _VARIABLE.fullmatch(name) or _RESERVED.fullmatch(name):
                 raise ConfigError(f"--env {name}: the name is reserved, or none of a variable")
@@ -83,6 +89,10 @@ class Deployment:
     def stack(self) -> str:
         """The stack's name, and the function's."""
         return f"{self.prefix}-{self.name or self.declared.name}".replace("_", "-")
+
+    @property
+    def tags(self) -> list[Json]:
+        return [{"Key": PREFIX_TAG, "Value": self.prefix}]
 
     @property
     def log_group(self) -> str:

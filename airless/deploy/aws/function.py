@@ -162,12 +162,19 @@ def _url(deployment: Deployment) -> dict[str, Json]:
     return resources
 
 
+def common_outputs(deployment: Deployment) -> dict[str, Json]:
+    """What every stack of ours tells, from its first day."""
+    return {
+        "Engine": {"Description": "The engine's URL", "Value": deployment.engine_url},
+        "Bucket": {"Description": "Where state and objects are", "Value": sub(deployment.bucket_name)},
+    }
+
+
 def outputs(deployment: Deployment) -> dict[str, Json]:
     """What others need to know of the stack."""
     found = {
-        "Engine": {"Description": "The engine's URL", "Value": deployment.engine_url},
+        **common_outputs(deployment),
         "Function": {"Description": "The function's name", "Value": {"Ref": "Function"}},
-        "Bucket": {"Description": "Where state and objects are", "Value": sub(deployment.bucket_name)},
     }
     if deployment.declared.kind == "http":
         found["Url"] = {"Description": "Where requests go", "Value": {"Fn::GetAtt": ["Url", "FunctionUrl"]}}

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from airless.deploy.aws.deployment import Json
-from airless.deploy.aws.template import STACK_TAG
 from airless.deploy.errors import DeployFailed
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.faults import code_of, translated
@@ -177,7 +176,6 @@ class Stack:
             ],
             # The roles have no names of their own, so that this is all that has to be acknowledged.
             "Capabilities": ["CAPABILITY_IAM"],
-            "Tags": [{"Key": STACK_TAG, "Value": self.name}],
         }
 
     async def _described(self, name: str) -> dict[str, Any] | None:

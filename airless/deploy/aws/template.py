@@ -6,11 +6,8 @@ import json
 
 from airless.deploy.aws.alarms import alarm_resources
 from airless.deploy.aws.deployment import Deployment, Json, sub
-from airless.deploy.aws.function import function_resources, outputs
+from airless.deploy.aws.function import common_outputs, function_resources, outputs
 from airless.deploy.aws.queues import queue_resources
-
-STACK_TAG = "airless:stack"
-"""The tag of a bucket that says which stack made it."""
 
 
 def template(deployment: Deployment) -> Json:
@@ -22,7 +19,7 @@ def template(deployment: Deployment) -> Json:
             "CodeKey": {
                 "Type": "String",
                 "Description": "The package's key in it",
-                "Default": deployment.package_key,
+                **({"Default": deployment.package_key} if deployment.package_key else {}),
             },
         },
         "Resources": {
@@ -37,7 +34,7 @@ def template(deployment: Deployment) -> Json:
 
 def bucket_template(deployment: Deployment) -> Json:
     """The bucket alone: a stack begins with it, since its package has to lie somewhere before all else."""
-    return {**_head(deployment), "Resources": _bucket(deployment)}
+    return {**_head(deployment), "Resources": _bucket(deployment), "Outputs": common_outputs(deployment)}
 
 
 def text_of(value: Json) -> str:
@@ -78,7 +75,7 @@ def _bucket(deployment: Deployment) -> dict[str, Json]:
                 }
             ]
         },
-        "Tags": [{"Key": STACK_TAG, "Value": deployment.stack}],
+        "Tags": deployment.tags,
     }
     return {
         "Bucket": {
