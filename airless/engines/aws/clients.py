@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from airless.core.errors import ConfigError, EngineError
+from airless.cost.usage import Usage
+from airless.engines.aws.meter import Meter
 from airless.engines.aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -22,15 +24,25 @@ _CONNECTIONS = 64
 
 
 class AwsClients:
-    """One session. `requests` counts what was asked of AWS, retries too: ``{"sqs.SendMessageBatch": 12, …}``."""
+    """One session. `usage` counts what was asked of AWS, retries too: ``{"sqs.SendMessageBatch": 12, …}``."""
 
     def __init__(self, options: AwsOptions) -> None:
         self.options = options
-        self.requests: Counter[str] = Counter()
+        self._meter = Meter()
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
         self._open = AsyncExitStack()
         self._closed = False
+
+    @property
+    def usage(self) -> Usage:
+        """Requests, and the units that AWS bills for them; grows as the clients are used."""
+        return self._meter.usage
+
+    @property
+    def requests(self) -> Counter[str]:
+        """The requests alone, by kind."""
+        return self.usage.requests
 
     async def sqs(self) -> SQSClient:
         return cast("SQSClient", await self.client("sqs"))
@@ -81,9 +93,5 @@ class AwsClients:
                 service, region_name=self.options.region, endpoint_url=self.options.endpoint, config=config
             )
         )
-        client.meta.events.register(f"before-send.{service}", self._count)
+        self._meter.watch(client, service)
         return client
-
-    def _count(self, event_name: str, **details: Any) -> None:
-        service, operation = event_name.split(".")[1:]
-        self.requests[f"{service}.{operation}"] += 1

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airless.core.clock import Clock, SystemClock
 from airless.core.errors import ConfigError
@@ -35,6 +36,9 @@ from airless.local.crawl.plan import SHARDS, Plan
 from airless.local.crawl.seeding import Seeding
 from airless.local.crawl.worker import Assignment, Status
 
+if TYPE_CHECKING:
+    from airless.cost.usage import Usage
+
 logger = logging.getLogger("airless.crawl")
 
 _WATCH_S = 0.05
@@ -58,7 +62,10 @@ class Progress:
 
 @dataclass(slots=True)
 class Result:
-    """How a run ended: finished, limited or interrupted. `already` says that there was nothing to do."""
+    """How a run ended: finished, limited or interrupted. `already` says that there was nothing to do.
+
+    `usage` is what the job used of a cloud, over all its runs; None where it used none.
+    """
 
     job: str
     status: str
@@ -71,6 +78,7 @@ class Result:
     already: bool = False
     output: str | None = None
     before: Counts = field(default_factory=Counts)
+    usage: Usage | None = None
 
 
 class Control:
