@@ -51,7 +51,7 @@ class Crawler:
 
     `robots` and `warm` shards are what outlives it, in hosts that make one crawler after the other. `wary`: the one
     before may have died over these messages, and asked any of their hosts just then. `others_wait` says that nobody
-    else in this invocation has work, so that waiting has its price. `on_quiet` is called where a commit leaves it
+    else in this invocation has work soon, so that waiting has its price. `on_quiet` is called where a commit leaves it
     quiet.
     """
 
@@ -170,12 +170,17 @@ class Crawler:
         return self._workers.starved and not self._commits.pending
 
     @property
+    def rests_until_s(self) -> float:
+        """When something may start (epoch), as far as time alone decides; -inf while something is under way."""
+        if self._workers.under_way or self._schedule.has_ready:
+            return -math.inf
+        return self._schedule.next_at()
+
+    @property
     def stalled(self) -> bool:
-        """Nothing is under way, and nothing may start for longer than is worth waiting."""
-        schedule = self._schedule
-        if self._workers.under_way or not schedule.size or schedule.has_ready:
-            return False
-        return schedule.next_at() - self._clock.now() > self._stint.wait_at_most_s
+        """Nothing of what is in hand may start for longer than is worth waiting."""
+        rest_s = self.rests_until_s - self._clock.now()
+        return self._schedule.size > 0 and rest_s > self._stint.wait_at_most_s
 
     def _is_over(self) -> bool:
         """There is nothing left to do with what a one-shot was given, or not for now."""

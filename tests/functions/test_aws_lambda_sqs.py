@@ -146,9 +146,9 @@ async def test_a_crawl_through_the_runtime_gives_every_page_once(
 
 
 async def test_a_host_s_delay_holds_over_the_invocations_of_two_processes(deployed: Deployed) -> None:
-    settings = Settings(obey_robots=False, pace=Pace(delay_s=0.5, jitter=0.0))
+    settings = Settings(obey_robots=False, pace=Pace(delay_s=1.0, jitter=0.0))
     with (
-        Web(chain(5)) as site,
+        Web(chain(4)) as site,
         deployed.function() as one,
         deployed.function() as other,
     ):
@@ -159,5 +159,7 @@ async def test_a_host_s_delay_holds_over_the_invocations_of_two_processes(deploy
             for records in await source.batches():
                 await source.call((one, other)[turn % 2], records, timeout_s=20)
                 turn += 1
-        assert site.paths() == sorted(chain(5))
-    assert min(site.gaps_s()) > 0.48
+        assert site.paths() == sorted(chain(4))
+    # On a busy machine one request may be on its way for longer than the next.
+    assert min(site.gaps_s()) > 0.5
+    assert sum(site.gaps_s()) > 2.9

@@ -85,7 +85,12 @@ class Fleet:
         async def open_engine(url: str) -> Any:
             return self.engine()
 
-        return Host({ENGINE: "stepped"}, clock=self.clock, terms=self.terms, open_engine=open_engine)
+        return Host(
+            {ENGINE: "stepped"},
+            clock=self.clock,
+            terms=lambda: self.terms or Terms(),
+            open_engine=open_engine,
+        )
 
     async def receive(self, limit: int = 10) -> list[Delivery]:
         return await self._ports.queue.receive(self.layout.topic, limit=limit, lease_s=LEASE_S)
