@@ -60,6 +60,8 @@ def translated(doing: str) -> Iterator[None]:
             raise ConfigError(
                 f"{doing}: the bucket can't have this name; choose another ({error})"
             ) from error
+        if code == "ValidationException":
+            raise ConfigError(f"{doing}: AWS doesn't take what it was given ({error})") from error
         raise EngineError(f"{doing} failed: {error}") from error
     except (BotoCoreError, HttpError, OSError, TimeoutError) as error:
         raise EngineError(f"{doing} failed: {error or type(error).__name__}") from error
