@@ -278,7 +278,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("status", "code", "says"),
         [
-            (403, "AccessDenied", "allow it to these credentials; .*s3:ListBucket"),
+            (403, "AccessDenied", r"allow it to these credentials .or s3:ListBucket"),
             (403, "SignatureDoesNotMatch", "doesn't know these credentials"),
             (400, "ExpiredToken", "have expired"),
             (400, "AuthorizationHeaderMalformed", "isn't in the region"),
