@@ -1,4 +1,4 @@
-"""The S3 half of the aws engine as the contract suites open it: each test has a bucket of its own."""
+"""The aws engine, and its S3 half alone, as the contract suites open them: each test has a bucket of its own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from contract_host import EngineHost
+from contract_host import EngineHost, RealTime
 
 from airless.core.steps import SteppedEngine
 from airless.engines.aws.clients import AwsClients
+from airless.engines.aws.engine import AwsEngine
 from airless.engines.aws.objects import S3Objects
 from airless.engines.aws.options import AwsOptions
 from airless.engines.aws.state import S3State
@@ -51,3 +52,14 @@ class S3Host(EngineHost):
             S3Objects(clients, self.options),
             close=closing.aclose,
         )
+
+
+class AwsHost(EngineHost):
+    """Consumers of the whole engine, in real time, with a prefix of their own."""
+
+    def __init__(self, options: AwsOptions) -> None:
+        super().__init__(self._opened, RealTime())
+        self.options = options
+
+    async def _opened(self, clock: Any) -> AwsEngine:
+        return AwsEngine(self.options, clock=clock)

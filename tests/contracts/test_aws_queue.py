@@ -32,9 +32,7 @@ SQS = Promises(
 
 async def opened(endpoint: str) -> AsyncIterator[EngineHost]:
     """Consumers of queues of their own; large bodies wait in a memory engine."""
-    options = AwsOptions(
-        "us-east-1", "bucket", f"t{uuid.uuid4().hex[:12]}", endpoint=endpoint, create=True
-    )
+    options = AwsOptions("us-east-1", "bucket", f"t{uuid.uuid4().hex[:12]}", endpoint=endpoint, create=True)
     clients, store = AwsClients(options), MemoryStore()
 
     async def open_consumer(clock: Clock) -> SteppedEngine:
