@@ -230,6 +230,11 @@ class Engine(Protocol):
     @property
     def objects(self) -> Objects: ...
 
+    @property
+    def atomic(self) -> bool:
+        """A commit is one transaction. Otherwise it goes in steps, and who loses it has put his objects."""
+        ...
+
     async def commit(self, commit: Commit) -> tuple[str, ...]:
         """Apply a commit; the new versions of `commit.state`, in its order.
 

@@ -120,6 +120,8 @@ class OutboxState:
 class SteppedEngine:
     """`Engine` over ports that know nothing of each other. See the module on what a commit then promises."""
 
+    atomic = False
+
     def __init__(
         self, queue: Queue, state: State, objects: Objects, *, close: Callable[[], Awaitable[None]]
     ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airless.core.errors import ConfigError, EngineError
+from airless.cost.usage import Usage
+from airless.engines.aws.meter import Meter
 from airless.engines.aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -22,15 +23,25 @@ _CONNECTIONS = 64
 
 
 class AwsClients:
-    """One session. `requests` counts what was asked of AWS, retries too: ``{"sqs.SendMessageBatch": 12, …}``."""
+    """One session. `usage` counts what was asked of AWS, retries too: ``{"sqs.SendMessageBatch": 12, …}``."""
 
     def __init__(self, options: AwsOptions) -> None:
         self.options = options
-        self.requests: Counter[str] = Counter()
+        self._meter = Meter()
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
         self._open = AsyncExitStack()
         self._closed = False
+
+    @property
+    def usage(self) -> Usage:
+        """Requests, and the units that AWS bills for them; grows as the clients are used."""
+        return self._meter.usage
+
+    @property
+    def requests(self) -> Counter[str]:
+        """The requests alone, by kind."""
+        return self.usage.requests
 
     async def sqs(self) -> SQSClient:
         return cast("SQSClient", await self.client("sqs"))
@@ -78,9 +89,5 @@ class AwsClients:
                 service, region_name=self.options.region, endpoint_url=self.options.endpoint, config=config
             )
         )
-        client.meta.events.register(f"before-send.{service}", partial(self._count, service))
+        self._meter.watch(client, service)
         return client
-
-    def _count(self, service: str, event_name: str, **details: Any) -> None:
-        # The event names the service in another spelling: "before-send.secrets-manager.GetSecretValue".
-        self.requests[f"{service}.{event_name.rpartition('.')[2]}"] += 1
