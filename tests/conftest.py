@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
-from support import emulators
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -40,6 +39,9 @@ def _nothing_left_out(report: Report) -> Report:
 @pytest.fixture(scope="session")
 def aws_credentials() -> Iterator[None]:
     """What the emulators take for an account, in this process's environment."""
+    # Here and not at the top: this file is tried out by itself, too.
+    from support import emulators
+
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulators.CREDENTIALS.items():
             patch.setenv(name, value)
@@ -47,14 +49,16 @@ def aws_credentials() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def ministack_endpoint(
-    aws_credentials: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def ministack_endpoint(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from support import emulators
+
     with emulators.ministack(tmp_path_factory.mktemp("ministack") / "log") as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
 def fauxqs_endpoint(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from support import emulators
+
     with emulators.fauxqs(tmp_path_factory.mktemp("fauxqs") / "log") as endpoint:
         yield endpoint
