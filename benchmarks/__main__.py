@@ -9,7 +9,19 @@ from types import ModuleType
 
 from benchmarks.record import Table, append, show
 
-NAMES = ("crawl", "engine", "fetch", "frontier", "latency", "micro", "parse", "plot", "publish", "startup")
+NAMES = (
+    "cost",
+    "crawl",
+    "engine",
+    "fetch",
+    "frontier",
+    "latency",
+    "micro",
+    "parse",
+    "plot",
+    "publish",
+    "startup",
+)
 RESULTS = Path(__file__).with_name("results")
 
 

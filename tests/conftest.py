@@ -39,8 +39,7 @@ def _nothing_left_out(report: Report) -> Report:
 @pytest.fixture(scope="session")
 def aws_credentials() -> Iterator[None]:
     """What the emulators take for an account, in this process's environment."""
-    # Here and not at the top: this file is tried out by itself, too.
-    from support import emulators
+    from support import emulators  # not at the top: this file is tried out alone, too, in another folder
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulators.CREDENTIALS.items():

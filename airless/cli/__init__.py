@@ -21,11 +21,15 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "crawl": Entry("airless.cli.crawl:crawl", "Crawl a site, or run a spider."),
+    "items": Entry("airless.cli.fleet:items", "Write a crawl's items into one file."),
     "demo": Entry("airless.cli.demo:demo", "Crawl a bookshop that is served on this machine."),
     "new": Entry("airless.cli.new:new", "Make a project: a spider and a test of it that passes."),
     "shell": Entry("airless.cli.shell:shell", "Fetch a page and try selectors on it."),
     "send": Entry("airless.cli.send:send", "Publish messages on a topic."),
     "run": Entry("airless.cli.run:run", "Run an operator on the messages of a topic."),
+    "cost": Entry("airless.cli.cost:cost", "Tell what a crawl costs in a cloud, before or afterwards."),
+    "deploy": Entry("airless.cli.deploy:deploy", "Put an operator or a spider into a cloud."),
+    "destroy": Entry("airless.cli.destroy:destroy", "Remove what was deployed."),
     "version": Entry("airless.cli.version:version", "Print the version."),
 }
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from airless.local.crawl import Result
 from airless.local.crawl.ledger import FINISHED, INTERRUPTED
 
-_LIMITS = {"max_pages": "the page limit", "max_time": "the time limit"}
+if TYPE_CHECKING:
+    from airless.cost.usage import Usage
+
+_LIMITS = {"max_pages": "the page limit", "max_time": "the time limit", "max_cost": "the cost limit"}
 
 
 def stats_of(result: Result) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def stats_of(result: Result) -> dict[str, Any]:
         "run_fetched": result.counts.fetched - result.before.fetched,
         "pages_per_second": round(_rate(result), 2),
         "output": result.output,
+        **_used(result.usage),
     }
 
 
@@ -54,6 +58,8 @@ def print_summary(result: Result, *, resume: str) -> None:
         lines.append(f"  items: {result.output}")
     elif result.output is None and counts.items:
         lines.append("  The items are kept in the state directory: name a file with -o to have them.")
+    if result.usage is not None:
+        lines += _cost(result.usage, counts.fetched)
     if not result.adds_up:
         lines.append("  The accounts don't add up: please report this as a bug.")
     if result.status == INTERRUPTED:
@@ -63,6 +69,32 @@ def print_summary(result: Result, *, resume: str) -> None:
         lines.append(f"  Ended at {limit}; the same command with a higher one goes on.")
     for line in lines:
         click.echo(line, err=True)
+
+
+def _used(usage: Usage | None) -> dict[str, Any]:
+    if usage is None:
+        return {}
+    from airless.cost.bill import bill
+
+    return {"usage": usage.to_dict(), "cost": bill(usage).to_dict()}
+
+
+def _cost(usage: Usage, pages: int) -> list[str]:
+    """What a crawl used of a cloud, and what that comes to."""
+    # Not at the top: most crawls use no cloud.
+    from airless.cli.bills import amount, dollars
+    from airless.cost.bill import bill
+
+    made = bill(usage)
+    a_million = f" ({dollars(made.usd / pages * 1e6)} a million pages)" if pages else ""
+    gb_s = sum(usage.gb_s.values())
+    lines = [
+        f"  cost: {dollars(made.usd)}{a_million}: {usage.invocations:,} invocations, {amount(gb_s)} GB-s, "
+        f"{_size(usage.stored_bytes)} stored, {_size(usage.fetched_bytes)} fetched"
+    ]
+    if usage.requests:
+        lines.append(f"  requests: {_reasons(dict(usage.requests))}")
+    return lines
 
 
 def _rate(result: Result) -> float:

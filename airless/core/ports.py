@@ -190,6 +190,34 @@ class Objects(Protocol):
         ...
 
 
+class Secrets(Protocol):
+    """What must not stand in code or in messages. A value that was changed may be given out for a short while yet."""
+
+    async def get(self, name: str) -> str | None:
+        """The value; None where there is none of this name."""
+        ...
+
+
+class Schedules(Protocol):
+    """Messages that come at their times, at least once each, with an id that follows from schedule and time."""
+
+    async def put(self, name: str, when: str, message: Message, *, timezone: str = "UTC") -> None:
+        """Make a schedule, or replace the one of this name.
+
+        `when` is cron's five fields (``0 6 * * MON-FRI``) or a rate (``rate(5 minutes)``). Raises ConfigError where
+        it can't be read, and where the engine can't send such a message at a time.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """A name that is not there is no error."""
+        ...
+
+    def list(self) -> AsyncIterator[str]:
+        """The names, in order."""
+        ...
+
+
 class Engine(Protocol):
     """What the user already pays for, behind one URL. Opening it makes a consumer; whoever opens it closes it."""
 
@@ -201,6 +229,11 @@ class Engine(Protocol):
 
     @property
     def objects(self) -> Objects: ...
+
+    @property
+    def atomic(self) -> bool:
+        """A commit is one transaction. Otherwise it goes in steps, and who loses it has put his objects."""
+        ...
 
     async def commit(self, commit: Commit) -> tuple[str, ...]:
         """Apply a commit; the new versions of `commit.state`, in its order.

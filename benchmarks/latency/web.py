@@ -11,7 +11,8 @@ import random
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log
+from math import exp, log, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 from benchmarks.crawl import markup
@@ -27,22 +28,30 @@ _END = b"</body>\n</html>\n"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The time from a request to its answer: from `shortest_s` to `longest_s`, log-uniformly."""
+    """The time from a request to its answer: from `shortest_s` to `longest_s`.
+
+    Log-uniformly; with a `sigma` log-normally around their geometric mean, which is the median then.
+    """
 
     shortest_s: float
     longest_s: float
+    sigma: float = 0.0
 
     @property
     def mean_s(self) -> float:
-        """The expected value."""
+        """The expected value of the log-uniform."""
         if self.shortest_s == self.longest_s:
             return self.shortest_s
         return (self.longest_s - self.shortest_s) / log(self.longest_s / self.shortest_s)
 
     def of(self, url: str) -> float:
         """Seconds that this URL always takes."""
-        place = zlib.crc32(url.encode()) / 2**32
-        return float(self.shortest_s * (self.longest_s / self.shortest_s) ** place)
+        place = (zlib.crc32(url.encode()) + 0.5) / 2**32
+        if not self.sigma:
+            return float(self.shortest_s * (self.longest_s / self.shortest_s) ** place)
+        median_s = sqrt(self.shortest_s * self.longest_s)
+        drawn_s = median_s * exp(self.sigma * NormalDist().inv_cdf(place))
+        return min(self.longest_s, max(self.shortest_s, drawn_s))
 
 
 class Page(NamedTuple):

@@ -8,6 +8,8 @@ import pytest
 
 from airless.cli.crawl import exit_code
 from airless.cli.summary import print_summary, stats_of
+from airless.cost.budget import MAX_COST
+from airless.cost.usage import Usage
 from airless.crawl.counts import Counts
 from airless.local.crawl import Result
 
@@ -135,3 +137,29 @@ def test_the_exit_code_says_how_it_ended(status: str, seeds: int, had: int, wait
     made = result(status=status, waiting=waiting)
     made.counts.seeds, made.counts.seeds_fetched = seeds, had
     assert exit_code(made) == code
+
+
+def test_a_crawl_in_a_cloud_tells_what_it_used_and_what_that_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    usage = Usage(stored_bytes=600_000, fetched_bytes=12_345_678)
+    usage.ask("s3.PutObject", times=40)
+    usage.ask("sqs-fifo.SendMessageBatch", units=2, times=15)
+    for _ in range(5):
+        usage.invoke(8.0, 512, "arm64")
+    text = told(capsys, result(usage=usage))
+    assert (
+        "  cost: $0.000496 ($0.248 a million pages): 5 invocations, 20 GB-s, 600.0 kB stored, 12.3 MB fetched\n"
+        "  requests: s3.PutObject 40, sqs-fifo.SendMessageBatch 15\n"
+    ) in text
+    stats = stats_of(result(usage=usage))
+    assert Usage.from_dict(stats["usage"]) == usage
+    assert stats["cost"]["usd"] == pytest.approx(40 * 5e-6 + 30 * 5e-7 + 20 * 1.33334e-5 + 5 * 2e-7 + 1.38e-5)
+
+
+def test_a_crawl_of_this_machine_says_nothing_of_money(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cost" not in told(capsys, result())
+    assert not {"usage", "cost"} & stats_of(result()).keys()
+
+
+def test_a_crawl_whose_money_is_spent_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(capsys, result(status="limited", reason=MAX_COST, waiting=7))
+    assert "Ended at the cost limit; the same command with a higher one goes on." in text

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airless.core.clock import Clock, SystemClock
 from airless.core.errors import ConfigError
@@ -35,6 +36,9 @@ from airless.local.crawl.plan import SHARDS, Plan
 from airless.local.crawl.seeding import Seeding
 from airless.local.crawl.worker import Assignment, Status
 
+if TYPE_CHECKING:
+    from airless.cost.usage import Usage
+
 logger = logging.getLogger("airless.crawl")
 
 _WATCH_S = 0.05
@@ -44,7 +48,10 @@ _STARVED_S = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run shows of itself while it runs; `limit` is how many may be in flight at the time."""
+    """What a run shows of itself while it runs.
+
+    `limit` is how many may be in flight at the time; 0 where others do the work, who don't say.
+    """
 
     counts: Counts
     in_flight: int
@@ -55,7 +62,10 @@ class Progress:
 
 @dataclass(slots=True)
 class Result:
-    """How a run ended: finished, limited or interrupted. `already` says that there was nothing to do."""
+    """How a run ended: finished, limited or interrupted. `already` says that there was nothing to do.
+
+    `usage` is what the job used of a cloud, over all its runs; None where it used none.
+    """
 
     job: str
     status: str
@@ -68,6 +78,7 @@ class Result:
     already: bool = False
     output: str | None = None
     before: Counts = field(default_factory=Counts)
+    usage: Usage | None = None
 
 
 class Control:
@@ -87,6 +98,10 @@ class Control:
     @property
     def interrupted(self) -> bool:
         return self._stop.is_set()
+
+    async def stopped(self) -> None:
+        """Wait for the interruption."""
+        await self._stop.wait()
 
 
 async def run(plan: Plan, control: Control | None = None, *, log_level: int = logging.WARNING) -> Result:
