@@ -127,7 +127,7 @@ def _zipped(entries: dict[str, bytes]) -> Package:
             + ", ".join(f"{top} {size / 2**20:,.0f} MB" for top, size in named)
         )
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(entries):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.create_system = 3

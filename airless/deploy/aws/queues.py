@@ -45,7 +45,12 @@ def queue_resources(deployment: Deployment) -> dict[str, Json]:
         if queue_id(use, dead=True) in resources:
             resource["DependsOn"] = [queue_id(use, dead=True)]
         resources[queue_id(use)] = resource
-        if deployment.declared.kind == "file" and use.consumed and not use.fifo and deployment.declared.buckets:
+        if (
+            deployment.declared.kind == "file"
+            and use.consumed
+            and not use.fifo
+            and deployment.declared.buckets
+        ):
             resources["QueuePolicy"] = _from_buckets(deployment, use)
     return resources
 
