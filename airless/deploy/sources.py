@@ -9,7 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import airless
 from airless.core.errors import ConfigError
+
+OWN_ROOT = Path(airless.__file__).resolve().parents[1]
+OWN = ("airless", "crawlers")
+"""The packages that come with airless itself, and the folder that they are in."""
 
 # Folders that are no part of a program, wherever they are.
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "test"})
@@ -39,7 +44,7 @@ def sources(cls: type, include: Iterable[Path] = ()) -> Sources:
     target = f"{module}:{cls.__qualname__}"
     top = module.partition(".")[0]
     extra = dict(_included(include))
-    if top == "airless":
+    if root == OWN_ROOT and top in OWN:
         return Sources(target, extra)
     if "site-packages" in root.parts or "dist-packages" in root.parts:
         return Sources(target, extra, _distribution_of(top))

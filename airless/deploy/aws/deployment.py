@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
+from urllib.parse import quote
 
 from airless.core.errors import ConfigError
 from airless.deploy.declared import Declared
@@ -129,7 +130,7 @@ class Deployment:
 
     @property
     def engine_url(self) -> Any:
-        endpoint = f"&endpoint={self.endpoint}" if self.endpoint else ""
+        endpoint = f"&endpoint={quote(self.endpoint, safe=':/')}" if self.endpoint else ""
         return sub(f"aws://${{AWS::Region}}?bucket={self.bucket_name}&prefix={self.prefix}{endpoint}")
 
 
