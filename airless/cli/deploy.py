@@ -69,7 +69,7 @@ def deploy() -> None:
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="Its own.",
+    help="Of one invocation.",
 )
 @click.option(
     "--concurrency", type=click.IntRange(2, 1000), metavar="N", help="Batches of one queue at once, at most."

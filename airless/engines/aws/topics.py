@@ -1,24 +1,49 @@
-"""How topics are named on SQS."""
+"""Which queues a topic has: named after its first part, so that all jobs of one kind share theirs."""
 
 from __future__ import annotations
 
 import re
 from hashlib import blake2b
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+FIFO = ".fifo"
 _DEAD = "-dead"
-# SQS takes 80 characters, "-dead.fifo" among them.
-_LONGEST = 80 - len("-dead.fifo")
+_NAME_CHARS = 75  # SQS allows 80, of which ".fifo" takes five
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def part_of(topic: str) -> str:
+    """``frontier`` of ``frontier/books-1``: what names the queues."""
+    return topic.partition("/")[0]
 
 
 def queue_name(prefix: str, topic: str, *, fifo: bool = False, dead: bool = False) -> str:
-    """The queue of a topic: ``{prefix}-{first part of the topic}``, with ``-dead`` and ``.fifo`` behind it.
+    """The name of one of a topic's four queues: standard or FIFO, and the dead-letter queue of either.
 
-    What SQS doesn't take in a name is replaced, and a hash is put behind it so that no two topics share a queue.
+    What a name can't hold is replaced, and a hash of the whole keeps such names apart.
     """
-    part = topic.partition("/")[0]
-    safe = _UNSAFE.sub("-", f"{prefix}-{part}")
-    if not safe.endswith(f"-{part}") or len(safe) > _LONGEST or part.endswith(_DEAD):
-        digest = blake2b(part.encode(), digest_size=6).hexdigest()
-        safe = f"{safe[: _LONGEST - len(digest) - 1]}-{digest}"
-    return f"{safe}{_DEAD if dead else ''}{'.fifo' if fifo else ''}"
+    part = part_of(topic)
+    safe = _UNSAFE.sub("-", part)
+    room = _NAME_CHARS - len(prefix) - 1 - len(_DEAD)
+    if safe != part or not safe or len(safe) > room or safe.endswith(_DEAD):
+        digest = blake2b(part.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+        safe = f"{safe[: room - len(digest) - 1]}-{digest}"
+    return f"{prefix}-{safe}{_DEAD if dead else ''}{FIFO if fifo else ''}"
+
+
+def dead_name(queue: str) -> str:
+    """The dead-letter queue of a queue, by its name."""
+    base = queue.removesuffix(FIFO)
+    return f"{base}{_DEAD}{FIFO if is_fifo(queue) else ''}"
+
+
+def part_in(prefix: str, queue: str) -> str:
+    """The part that a queue is named after, as far as its name tells."""
+    return queue.removesuffix(FIFO).removeprefix(f"{prefix}-").removesuffix(_DEAD)
+
+
+def is_fifo(queue: str) -> bool:
+    return queue.endswith(FIFO)
+
+
+def is_dead(queue: str) -> bool:
+    return queue.removesuffix(FIFO).endswith(_DEAD)
