@@ -1,4 +1,7 @@
-"""With ``CI=true`` a test that is skipped, or expected to fail, has failed: nothing may be left out there."""
+"""With ``CI=true`` a test that is skipped, or expected to fail, has failed: nothing may be left out there.
+
+And emulators that many tests share: each keeps its things apart from the others' by a prefix of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
-from support.emulators import CREDENTIALS, ministack
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -35,10 +37,27 @@ def _nothing_left_out(report: Report) -> Report:
 
 
 @pytest.fixture(scope="session")
-def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An AWS of its own for the session, with the credentials for it in the environment."""
+def aws_credentials() -> Iterator[None]:
+    """What the emulators take for an account, in this process's environment."""
+    from support import emulators  # not at the top: this file is tried out alone, too, in another folder
+
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in CREDENTIALS.items():
+        for name, value in emulators.CREDENTIALS.items():
             patch.setenv(name, value)
-        with ministack(tmp_path_factory.mktemp("ministack") / "log.txt") as endpoint:
-            yield endpoint
+        yield
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from support import emulators
+
+    with emulators.ministack(tmp_path_factory.mktemp("ministack") / "log") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def fauxqs_endpoint(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from support import emulators
+
+    with emulators.fauxqs(tmp_path_factory.mktemp("fauxqs") / "log") as endpoint:
+        yield endpoint

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "crawl": Entry("airless.cli.crawl:crawl", "Crawl a site, or run a spider."),
+    "items": Entry("airless.cli.fleet:items", "Write a crawl's items into one file."),
     "demo": Entry("airless.cli.demo:demo", "Crawl a bookshop that is served on this machine."),
     "new": Entry("airless.cli.new:new", "Make a project: a spider and a test of it that passes."),
     "shell": Entry("airless.cli.shell:shell", "Fetch a page and try selectors on it."),

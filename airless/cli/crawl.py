@@ -19,7 +19,7 @@ from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
 from airless.crawl.urls import seed
 from airless.local.crawl import Plan, Result, run
-from airless.local.crawl.ledger import FINISHED, INTERRUPTED, LIMITED, Record
+from airless.local.crawl.ledger import FINISHED, INTERRUPTED, LIMITED, RUNNING, Record
 from airless.local.crawl.plan import SITE_SPIDER
 from airless.local.crawl.run import Control
 
@@ -89,6 +89,12 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
     metavar="DIR",
     help="Where a crawl keeps what it has to remember.",
 )
+@click.option(
+    "--engine",
+    "engine_url",
+    metavar="URL",
+    help="Leave the work to the functions or workers of this engine, and follow it: aws://REGION?bucket=NAME.",
+)
 @click.option("--job", metavar="NAME", help="A second run with the same name and state resumes it.")
 @click.option("--restart", is_flag=True, help="Begin the job anew.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, metavar="N", help="Crawl in N processes.")
@@ -133,7 +139,10 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
         _check_writable(stats_path)
     quiet = bool(options["quiet"])
     try:
-        result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
+        if options["engine_url"] is None:
+            result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
+        else:
+            result = _crawl_elsewhere(plan, options, quiet=quiet)
     except (OutputError, StorageFull) as error:
         click.echo(f"Error: {error}", err=True)
         click.echo("The crawl stopped; nothing is lost. When that is put right, go on with:", err=True)
@@ -151,9 +160,21 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
     sys.exit(exit_code(result))
 
 
+def _crawl_elsewhere(plan: Plan, options: dict[str, Any], *, quiet: bool) -> Result:
+    from airless.cli.fleet import crawl_elsewhere, job_of
+
+    job = job_of(plan, options)
+    result = asyncio.run(crawl_elsewhere(plan, job, options["engine_url"], quiet=quiet))
+    if result.status == RUNNING:
+        click.echo(
+            f"The crawl goes on without this command. Follow it again with --job {job.name}.", err=True
+        )
+    return result
+
+
 def exit_code(result: Result) -> int:
     """The contract's: 130 interrupted, 1 every seed failed, else 0."""
-    if result.status == INTERRUPTED:
+    if result.status in {INTERRUPTED, RUNNING}:
         return INTERRUPTED_CODE
     if result.status in {FINISHED, LIMITED} and result.counts.seeds and not result.counts.seeds_fetched:
         waiting_seeds = result.status == LIMITED and result.waiting

@@ -60,7 +60,7 @@ def line(progress: Progress, rate: float, limits: Limits) -> str:
         f"{counts.fetched:,} pages",
         f"{rate:,.1f}/s",
         f"{max(0, counts.waiting - progress.in_flight):,} queued",
-        f"{progress.in_flight:,} of {progress.limit:,} in flight",
+        *([f"{progress.in_flight:,} of {progress.limit:,} in flight"] if progress.limit else []),
         f"{counts.failed:,} failed",
         f"{progress.hosts:,} hosts",
     ]

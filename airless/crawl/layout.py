@@ -20,8 +20,20 @@ class Layout:
         return f"frontier/{self.job}"
 
     @property
+    def job_key(self) -> str:
+        return f"crawl/{self.job}/job"
+
+    @property
     def run_key(self) -> str:
         return f"crawl/{self.job}/run"
+
+    @property
+    def orders_key(self) -> str:
+        return f"crawl/{self.job}/orders"
+
+    @property
+    def parked_prefix(self) -> str:
+        return f"parked/{self.job}/"
 
     @property
     def delivery_key(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -30,8 +32,12 @@ def unreadable(error: Exception) -> EngineError:
     return EngineError(f"a shard's state can't be read: {error}; --restart begins anew")
 
 
-async def read_segment(engine: Engine, name: str) -> bytes:
-    """A segment of seen URLs. Without it they would be crawled again: raises EngineError."""
+async def read_segments(engine: Engine, names: Sequence[str]) -> list[bytes]:
+    """Segments of seen URLs, read side by side. Without one they would be crawled again: raises EngineError."""
+    return list(await asyncio.gather(*(_segment(engine, name) for name in names)))
+
+
+async def _segment(engine: Engine, name: str) -> bytes:
     data = await engine.objects.get(name)
     if data is None:
         raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")

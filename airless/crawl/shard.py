@@ -8,6 +8,7 @@ changes only together with the items written, the requests published and the mes
 from __future__ import annotations
 
 import base64
+import secrets
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,12 @@ import orjson
 
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
-from airless.core.ports import Engine, Settlement, StateWrite
+from airless.core.ports import Engine, Settlement, StateWrite, Versioned
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
 from airless.crawl.packing import in_batches, pack
-from airless.crawl.records import progress_of, read_document, read_segment, unreadable
+from airless.crawl.records import progress_of, read_document, read_segments, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
@@ -63,7 +64,9 @@ class _Merged:
 class Shard:
     """A shard as its one owner holds it. Nothing here waits; `write` says what to commit."""
 
-    def __init__(self, layout: Layout, index: int, sent: Sent | None = None) -> None:
+    def __init__(
+        self, layout: Layout, index: int, sent: Sent | None = None, *, keeps_names: bool = False
+    ) -> None:
         self.layout = layout
         self.index = index
         self.version: str | None = None
@@ -89,15 +92,26 @@ class Shard:
         self._foreign: dict[int, list[Request]] = {}
         self._settle: dict[str, Settlement] = {}
         self._sent = sent
+        self._published = 0
+        self._ended = 0
+        self._item_segments: list[str] | None = [] if keeps_names else None
 
     @classmethod
     async def load(cls, engine: Engine, layout: Layout, index: int, sent: Sent | None = None) -> Shard:
         """The shard as last committed; a new one where there is none. Raises EngineError if it's damaged.
 
-        `sent` is told of the plain links that it publishes to itself.
+        `sent` is told of the plain links that it publishes to itself. On an engine whose commits go in steps the
+        state lists the names of item segments, and no name is given twice: who loses a commit has written his
+        segments by then, and must have written none of the winner's.
         """
-        shard = cls(layout, index, sent)
-        stored = await engine.state.load(layout.shard_key(index))
+        return await cls.read(engine, layout, index, await engine.state.load(layout.shard_key(index)), sent)
+
+    @classmethod
+    async def read(
+        cls, engine: Engine, layout: Layout, index: int, stored: Versioned | None, sent: Sent | None = None
+    ) -> Shard:
+        """As `load`, of the state that was found."""
+        shard = cls(layout, index, sent, keeps_names=not engine.atomic)
         if stored is None:
             return shard
         doc = read_document(stored.data)
@@ -111,12 +125,15 @@ class Shard:
             shard._segments = [(name, level) for name, level in doc["segments"]]
             shard._progress = progress_of(doc)
             shard._recent.extend(doc["recent"])
+            shard._published, shard._ended = doc.get("messages", (0, 0))
+            if shard._item_segments is not None:
+                shard._item_segments = list(doc["items"])
             shard._delta = bytearray(base64.b64decode(doc["delta"]))
             shard.seen.update(bytes(shard._delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise unreadable(error) from error
-        for name, _ in shard._segments:
-            shard.seen.update(await read_segment(engine, name))
+        for segment in await read_segments(engine, [name for name, _ in shard._segments]):
+            shard.seen.update(segment)
         return shard
 
     def hold(self, held: Held) -> None:
@@ -168,6 +185,7 @@ class Shard:
         self._open.pop(held.id, None)
         if held.id not in self._recent:
             self._recent.append(held.id)
+            self._ended += 1
         self._settle[held.delivery.id] = Settlement.done(held.delivery)
 
     def give_back(self, held: Held, delay_s: float = 0.0) -> None:
@@ -229,7 +247,7 @@ class Shard:
             tier = [name for name, its in self._segments if its == level]
             if len(tier) < _MERGE_AT:
                 continue
-            parts = [await read_segment(engine, part) for part in tier]
+            parts = await read_segments(engine, tier)
             name = self._next_segment()
             self._merged = _Merged(name, b"".join(parts), tier)
             self._segments = [s for s in self._segments if s[1] != level]
@@ -247,9 +265,11 @@ class Shard:
             self._merged = None
         self._seq += 1
         if self._items:
-            name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}"
+            name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}{self._mark()}"
             put[name] = b"".join(self._items)
             self._items = []
+            if self._item_segments is not None:
+                self._item_segments.append(name)
         self._delta += pack_fingerprints(self._marks)
         self._marks.clear()
         if len(self._delta) >= _DELTA_LIMIT * 8:
@@ -258,6 +278,7 @@ class Shard:
             self._segments.append((name, 0))
             self._delta = bytearray()
         publish = list(self._messages())
+        self._published += len(publish)
         settle, self._settle = list(self._settle.values()), {}
         state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)
         self.dirty = False
@@ -265,7 +286,11 @@ class Shard:
 
     def _next_segment(self) -> str:
         self._segment_number += 1
-        return f"{self.layout.seen_prefix}{self.index:05d}/{self._segment_number:08d}"
+        return f"{self.layout.seen_prefix}{self.index:05d}/{self._segment_number:08d}{self._mark()}"
+
+    def _mark(self) -> str:
+        """What makes a segment's name nobody else's, where that matters."""
+        return "" if self._item_segments is None else f"-{secrets.token_hex(4)}"
 
     def _messages(self) -> Iterable[Message]:
         parent = f"{self.layout.job}/{self.index}/{self._seq}"
@@ -311,9 +336,11 @@ class Shard:
         progress.update(
             (held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done
         )
+        items = {} if self._item_segments is None else {"items": self._item_segments}
         return orjson.dumps(
             {
                 "seq": self._seq,
+                "messages": [self._published, self._ended],
                 "segment_number": self._segment_number,
                 "counts": self.counts.to_dict(),
                 "hosts": self.hosts,
@@ -322,6 +349,7 @@ class Shard:
                 "delta": base64.b64encode(self._delta).decode(),
                 "progress": progress,
                 "recent": list(self._recent),
+                **items,
             }
         )
 

@@ -9,7 +9,8 @@ import pytest
 from airless.core.codec import encode
 from airless.core.errors import Conflict, EngineError
 from airless.core.message import Message
-from airless.core.ports import Commit, Delivery
+from airless.core.ports import Commit, Delivery, Engine
+from airless.core.steps import SteppedEngine, unwrap
 from airless.crawl import shard as module
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
@@ -33,7 +34,7 @@ def _requests(number: int, *, start: int = 0, priority: int = 0) -> list[Request
     return [Request(f"https://example.com/{n}", priority=priority) for n in range(start, start + number)]
 
 
-async def _apply(engine: MemoryEngine, shard: Shard) -> ShardWrite:
+async def _apply(engine: Engine, shard: Shard) -> ShardWrite:
     write = shard.write()
     commit = Commit(
         put=write.put, state=[write.state], publish=write.publish, settle=write.settle, delete=write.delete
@@ -475,3 +476,43 @@ def test_the_names_of_a_job_begin_with_what_they_are() -> None:
     assert LAYOUT.delivery_key == "crawl/job/delivery"
     assert LAYOUT.shard_key(3) == "crawl/job/shard/00003"
     assert LAYOUT.shard_key(3).startswith(LAYOUT.shard_prefix)
+
+
+def _stepped(memory: MemoryEngine) -> SteppedEngine:
+    return SteppedEngine(memory.queue, memory.state, memory.objects, close=memory.aclose)
+
+
+async def test_who_loses_a_commit_in_steps_has_written_over_nothing() -> None:
+    memory = MemoryEngine()
+    loser, winner = [await Shard.load(_stepped(memory), LAYOUT, 3) for _ in range(2)]
+    held = await _held(memory, 1)
+    for number, shard in enumerate((loser, winner)):
+        shard.end(Held(held.delivery, held.id, 3, 1), 0, [b'{"by":%d}\n' % number])
+        for fingerprint in range(module._DELTA_LIMIT):
+            shard.see(fingerprint + number * 10_000)
+    await _apply(_stepped(memory), winner)
+    before = dict(memory.store.blobs)
+    with pytest.raises(Conflict):
+        await _apply(_stepped(memory), loser)
+    assert {name: memory.store.blobs[name] for name in before} == before
+    document = read_document(unwrap(memory.store.states["crawl/job/shard/00003"][1], "")[0])
+    assert [memory.store.blobs[name] for name in document["items"]] == [b'{"by":1}\n']
+    assert _marks(await Shard.load(_stepped(memory), LAYOUT, 3)) == _marks(winner)
+
+
+async def test_a_shard_counts_its_messages() -> None:
+    engine = MemoryEngine()
+    shard = await _load(engine)
+    for request in _requests(3):
+        shard.send(request)
+    shard.send_foreign(5, Request("https://other.example/"))
+    held = await _held(engine, 1)
+    shard.end(held, 0)
+    shard.end_message(held)
+    await _apply(engine, shard)
+    assert read_document(engine.store.states["crawl/job/shard/00003"][1])["messages"] == [2, 1]
+    again = await _load(engine)
+    again.end(await _receive(engine, 3), 0)
+    again.end_message(await _receive(engine, 1))
+    await _apply(engine, again)
+    assert read_document(engine.store.states["crawl/job/shard/00003"][1])["messages"] == [2, 2]

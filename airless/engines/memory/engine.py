@@ -137,6 +137,8 @@ class MemoryObjects:
 class MemoryEngine:
     """`Engine` in memory: a consumer of `store`, or of a store of its own."""
 
+    atomic = True
+
     def __init__(self, store: MemoryStore | None = None, *, clock: Clock | None = None) -> None:
         self.store = store if store is not None else MemoryStore()
         self.clock: Clock = clock if clock is not None else SystemClock()

@@ -81,6 +81,8 @@ async def _pages(
 class SqliteEngine:
     """`Engine` in a file. `queue`, `state` and `objects` share one transaction in `commit`."""
 
+    atomic = True
+
     def __init__(self, database: Database, consumers: Consumers, clock: Clock) -> None:
         self._database = database
         self._consumers = consumers

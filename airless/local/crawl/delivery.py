@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -13,9 +11,9 @@ from airless.core.errors import ConfigError, EngineError
 from airless.core.ports import Commit, Engine, StateWrite
 from airless.crawl.layout import Layout
 from airless.local.outputs import Sink, WholeSink, open_sink
+from airless.local.outputs.segments import AT_ONCE, Segments, read_segments
 
 INTERVAL_S = 0.5
-_SEGMENTS = 64
 
 
 class Delivery:
@@ -66,7 +64,7 @@ class Delivery:
             return 0
         delivered = 0
         while names := await self._some():
-            segments = [await _read(self._engine, name) for name in names]
+            segments = await read_segments(self._engine, names)
             state = await asyncio.to_thread(_append, self._sink, segments)
             await self._record(state, names)
             delivered += len(names)
@@ -89,7 +87,7 @@ class Delivery:
             await self.deliver()
             return
         names = [name async for name in self._engine.objects.list(self._layout.items_prefix)]
-        segments = _Segments(self._engine, names, asyncio.get_running_loop())
+        segments = Segments(self._engine, names, asyncio.get_running_loop())
         state = await asyncio.to_thread(self._sink.finish, segments)
         await self._record(state, names if finished else [])
 
@@ -97,7 +95,7 @@ class Delivery:
         names: list[str] = []
         async for name in self._engine.objects.list(self._layout.items_prefix):
             names.append(name)
-            if len(names) == _SEGMENTS:
+            if len(names) == AT_ONCE:
                 break
         return names
 
@@ -105,23 +103,6 @@ class Delivery:
         data = orjson.dumps({"output": self._output, "state": state})
         write = StateWrite(self._layout.delivery_key, data, self._version)
         self._version = (await self._engine.commit(Commit(state=[write], delete=names)))[0]
-
-
-class _Segments:
-    """All segments in order, as often as they are asked for, from a thread that is not the loop's."""
-
-    def __init__(self, engine: Engine, names: list[str], loop: asyncio.AbstractEventLoop) -> None:
-        self._engine = engine
-        self._names = names
-        self._loop = loop
-
-    def __iter__(self) -> Iterator[bytes]:
-        names = iter(self._names)
-        while some := list(islice(names, _SEGMENTS)):
-            yield from asyncio.run_coroutine_threadsafe(self._read(some), self._loop).result()
-
-    async def _read(self, names: list[str]) -> list[bytes]:
-        return [await _read(self._engine, name) for name in names]
 
 
 async def nothing_to_deliver(engine: Engine, layout: Layout, output: str) -> bool:
@@ -156,10 +137,3 @@ def _append(sink: Sink, segments: list[bytes]) -> dict[str, Any]:
     for segment in segments:
         sink.write(segment)
     return sink.flush()
-
-
-async def _read(engine: Engine, name: str) -> bytes:
-    segment = await engine.objects.get(name)
-    if segment is None:
-        raise EngineError(f"the segment {name!r} of items is missing from the state; --restart begins anew")
-    return segment

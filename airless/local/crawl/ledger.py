@@ -22,7 +22,7 @@ FINISHED = "finished"
 
 @dataclass(slots=True)
 class Record:
-    """The run's document. `seeded` counts the start requests published, `all_seeded`: those are all."""
+    """The run's document. `seeded` counts the start requests published, in so many `messages`; `all_seeded`: all."""
 
     spider: str
     shards: int
@@ -31,6 +31,7 @@ class Record:
     status: str = RUNNING
     reason: str = ""
     seeded: int = 0
+    messages: int = 0
     all_seeded: bool = False
     seconds: float = 0.0
     private_hosts: list[str] = field(default_factory=list)

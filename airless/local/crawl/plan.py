@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
 
-from airless.core.targets import load_target
+from airless.crawl.job import scope_of, spider_of
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
@@ -57,14 +57,7 @@ class Plan:
 
     def make_spider(self) -> Spider:
         """The spider, started from this plan's seeds where there are any."""
-        spider = load_target(self.spider, Spider)()
-        if self.seeds:
-            spider.start_urls = list(self.seeds)
-        return spider
+        return spider_of(self.spider, self.seeds)
 
     def scope(self, spider: Spider) -> Scope:
-        """The hosts of the crawl; a spider that names neither seeds nor domains may go anywhere."""
-        named = spider.allowed_domains
-        allowed = self.allowed_domains or ((named,) if isinstance(named, str) else tuple(named))
-        seeds = self.seeds or tuple(spider.start_urls)
-        return Scope.of(seeds, allowed or (() if seeds else ("*",)))
+        return scope_of(spider, self.seeds, self.allowed_domains)

@@ -44,7 +44,10 @@ _STARVED_S = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run shows of itself while it runs; `limit` is how many may be in flight at the time."""
+    """What a run shows of itself while it runs.
+
+    `limit` is how many may be in flight at the time; 0 where others do the work, who don't say.
+    """
 
     counts: Counts
     in_flight: int
@@ -87,6 +90,10 @@ class Control:
     @property
     def interrupted(self) -> bool:
         return self._stop.is_set()
+
+    async def stopped(self) -> None:
+        """Wait for the interruption."""
+        await self._stop.wait()
 
 
 async def run(plan: Plan, control: Control | None = None, *, log_level: int = logging.WARNING) -> Result:

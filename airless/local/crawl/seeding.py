@@ -106,7 +106,8 @@ class Seeding:
             raise
 
     async def _commit(self, messages: list[Message], record: Record, position: int, last: bool) -> None:
-        ahead = replace(record, seeded=position, all_seeded=last)
+        published = record.messages + len(messages)
+        ahead = replace(record, seeded=position, messages=published, all_seeded=last)
         versions = await self._engine.commit(Commit(publish=messages, state=[self._ledger.write(ahead)]))
         self._ledger.wrote(versions[0])
-        record.seeded, record.all_seeded = position, last
+        record.seeded, record.messages, record.all_seeded = position, published, last

@@ -1,0 +1,68 @@
+"""Stopping a crawl that many work on, and going on with it: what waits is laid aside in the object store meanwhile.
+
+Whoever follows the crawl gives the order; workers look for it now and then. What they are given afterwards they park,
+so that a crawl that stands still costs nothing and keeps no queue busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+
+from airless.core.codec import decode
+from airless.core.errors import EngineError
+from airless.core.ports import Delivery, Engine, StateWrite
+from airless.crawl.layout import Layout
+
+_AT_ONCE = 100
+
+
+async def ordered_stop(engine: Engine, layout: Layout) -> str | None:
+    """The reason for which the crawl has to stop; None where it goes on."""
+    stored = await engine.state.load(layout.orders_key)
+    if stored is None:
+        return None
+    try:
+        reason: str | None = orjson.loads(stored.data)["stop"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"the orders of the crawl {layout.job!r} can't be read: {error}") from error
+    return reason
+
+
+async def order(engine: Engine, layout: Layout, stop: str | None) -> None:
+    """Have the crawl stop for this reason, or go on."""
+    stored = await engine.state.load(layout.orders_key)
+    version = None if stored is None else stored.version
+    await engine.state.commit(StateWrite(layout.orders_key, orjson.dumps({"stop": stop}), version))
+
+
+async def park(engine: Engine, layout: Layout, deliveries: Sequence[Delivery]) -> None:
+    """Lay messages aside, durably; they may be acknowledged afterwards. Doing it twice changes nothing."""
+    names = [f"{layout.parked_prefix}{delivery.id}" for delivery in deliveries]
+    bodies = [delivery.body for delivery in deliveries]
+    await asyncio.gather(*map(engine.objects.put, names, bodies))
+
+
+async def parked(engine: Engine, layout: Layout) -> int:
+    """How many messages are laid aside."""
+    return len([name async for name in engine.objects.list(layout.parked_prefix)])
+
+
+async def unpark(engine: Engine, layout: Layout) -> int:
+    """Publish what was laid aside, under the same ids; how many messages that were."""
+    names = [name async for name in engine.objects.list(layout.parked_prefix)]
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        bodies = await asyncio.gather(*map(engine.objects.get, some))
+        messages = [
+            decode(layout.topic, body, id=name.removeprefix(layout.parked_prefix))
+            for name, body in zip(some, bodies, strict=True)
+            if body is not None
+        ]
+        # One publish more: a broker that remembers ids must not take it for the one that was parked.
+        await engine.queue.publish_many([replace(message, hops=message.hops + 1) for message in messages])
+        await engine.objects.delete(some)
+    return len(names)

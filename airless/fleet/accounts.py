@@ -1,0 +1,48 @@
+"""A crawl's accounts as its shards have committed them, read without disturbing who works on them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from airless.core.ports import Engine
+from airless.crawl.counts import Counts
+from airless.crawl.layout import Layout
+from airless.crawl.records import read_document
+
+_AT_ONCE = 16
+
+
+@dataclass(slots=True)
+class Accounts:
+    """The sums over all shards. `published` and `ended` count messages, `segments` names those of items, in order."""
+
+    counts: Counts = field(default_factory=Counts)
+    published: int = 0
+    ended: int = 0
+    segments: list[str] = field(default_factory=list)
+    hosts: int = 0
+
+
+async def read_accounts(engine: Engine, layout: Layout) -> Accounts:
+    """What is committed. Each shard as of one moment, but not all of the same: a sum may be behind itself."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def document(key: str) -> bytes | None:
+        async with gate:
+            stored = await engine.state.load(key)
+        return None if stored is None else stored.data
+
+    keys = [key async for key in engine.state.list(layout.shard_prefix)]
+    accounts = Accounts()
+    for data in await asyncio.gather(*map(document, keys)):
+        if data is None:
+            continue
+        doc = read_document(data)
+        accounts.counts.add(Counts.from_dict(doc["counts"]))
+        published, ended = doc["messages"]
+        accounts.published += published
+        accounts.ended += ended
+        accounts.segments += doc["items"]
+        accounts.hosts += len(doc["hosts"])
+    return accounts

@@ -1,0 +1,69 @@
+"""Beginning a crawl that others work on: what it is goes into the engine, then its seeds are published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airless.core.clock import Clock
+from airless.core.errors import ConfigError, Conflict
+from airless.core.ports import Engine, StateWrite
+from airless.crawl.discovery import Discovery
+from airless.crawl.http import private_seed_hosts, system_lookup
+from airless.crawl.job import Job
+from airless.crawl.orders import order, ordered_stop, unpark
+from airless.crawl.urls import host_of, seed
+from airless.local.crawl.ledger import Ledger, Record
+from airless.local.crawl.seeding import Seeding
+
+
+async def begin(engine: Engine, job: Job, clock: Clock) -> tuple[Job, Record, Ledger]:
+    """Begin the job, or take up the one of that name: the job as it was begun, its record, and who keeps that.
+
+    A beginning that was cut off is finished, and a crawl that stands still goes on. Raises ConfigError where the
+    name is another crawl's.
+    """
+    ledger = Ledger(engine, job.name)
+    spider = job.make_spider()
+    hosts = {host_of(seed(url)) for url in spider.start_urls}
+    private = await private_seed_hosts(hosts, system_lookup(job.settings.http.resolve))
+    job = await _recorded(engine, replace(job, private_hosts=frozenset(private)))
+    record = await ledger.load()
+    if record is None:
+        record = Record(
+            spider=job.spider,
+            shards=job.shards,
+            spread=job.spread,
+            started_at=clock.now(),
+            private_hosts=sorted(job.private_hosts),
+            seeds=list(job.seeds),
+        )
+        await ledger.save(record)
+    spider = job.make_spider()
+    discovery = Discovery(job.settings, job.scope(spider), job.layout, lambda index: None)
+    seeding = Seeding(engine, job.layout, discovery, ledger, spider, sitemaps=job.settings.sitemaps)
+    await seeding.run(record)
+    if await ordered_stop(engine, job.layout) is not None:
+        await order(engine, job.layout, None)
+    await unpark(engine, job.layout)
+    return job, record, ledger
+
+
+async def _recorded(engine: Engine, job: Job) -> Job:
+    """The job of this name, which is this one unless it was begun before."""
+    key = job.layout.job_key
+    stored = await engine.state.load(key)
+    if stored is None:
+        try:
+            await engine.state.commit(StateWrite(key, job.to_json(), None))
+        except Conflict:  # somebody began it at this moment
+            stored = await engine.state.load(key)
+    if stored is None:
+        return job
+    earlier = Job.from_json(stored.data)
+    if (earlier.spider, sorted(earlier.seeds)) != (job.spider, sorted(job.seeds)):
+        of = ", ".join(earlier.seeds) or "the start of its spider"
+        raise ConfigError(
+            f"the job {job.name!r} on this engine is of the spider {earlier.spider} from {of}: "
+            "give this crawl another --job"
+        )
+    return earlier

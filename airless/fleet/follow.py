@@ -1,0 +1,115 @@
+"""Following a crawl that others work on, to its end: who follows does no work, and may leave at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from airless.core.clock import Clock
+from airless.core.ports import Engine
+from airless.crawl.counts import Counts
+from airless.crawl.job import Job
+from airless.crawl.orders import order, parked
+from airless.crawl.settings import Limits
+from airless.fleet.accounts import Accounts, read_accounts
+from airless.local.crawl.ledger import FINISHED, LIMITED, RUNNING, Ledger, Record
+from airless.local.crawl.run import Control, Progress, Result
+
+# Every reading asks for the state of each shard, and is billed: a crawl of hours is looked at less often.
+_FIRST_POLL_S = 0.5
+_LONGEST_POLL_S = 15.0
+_SLOWER = 1.1
+
+
+class Follower:
+    """Looks at the accounts now and then, tells of them, and gives the order to stop at a limit."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        job: Job,
+        record: Record,
+        ledger: Ledger,
+        *,
+        limits: Limits,
+        control: Control,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._job = job
+        self._record = record
+        self._ledger = ledger
+        self._limits = limits
+        self._control = control
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._stop: str | None = None
+
+    async def run(self) -> tuple[Result, Accounts]:
+        """Until the crawl has ended or stands still at a limit, or `control` is interrupted: then it goes on.
+
+        It has ended when as many messages have ended as were published, over all shards, in two readings in a
+        row; it stands still when all others are parked.
+        """
+        before = (await self._read()).counts
+        poll_s, alike, status = _FIRST_POLL_S, 0, RUNNING
+        while True:
+            accounts = await self._read()
+            seen, status = status, await self._status(accounts)
+            alike = alike + 1 if status == seen != RUNNING else 0
+            if alike or self._control.interrupted:
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(poll_s if status == RUNNING else _FIRST_POLL_S):
+                    await self._control.stopped()
+            poll_s = min(_LONGEST_POLL_S, poll_s * _SLOWER)
+        if not alike:
+            status = RUNNING
+        return await self._result(status, accounts, before), accounts
+
+    async def _read(self) -> Accounts:
+        accounts = await read_accounts(self._engine, self._job.layout)
+        if self._control.on_progress is not None:
+            self._control.on_progress(Progress(accounts.counts, 0, 0, accounts.hosts, self._seconds))
+        return accounts
+
+    async def _status(self, accounts: Accounts) -> str:
+        left = accounts.published + self._record.messages - accounts.ended
+        if left <= 0:
+            return FINISHED
+        if self._stop is None:
+            self._stop = self._limit_reached(accounts)
+            if self._stop is not None:
+                await order(self._engine, self._job.layout, self._stop)
+            return RUNNING
+        return LIMITED if await parked(self._engine, self._job.layout) >= left else RUNNING
+
+    def _limit_reached(self, accounts: Accounts) -> str | None:
+        if self._limits.pages is not None and accounts.counts.fetched >= self._limits.pages:
+            return "max_pages"
+        if self._limits.time_s is not None and self._seconds >= self._limits.time_s:
+            return "max_time"
+        return None
+
+    @property
+    def _seconds(self) -> float:
+        return self._clock.monotonic() - self._began
+
+    async def _result(self, status: str, accounts: Accounts, before: Counts) -> Result:
+        record, counts = self._record, accounts.counts
+        if status != RUNNING:
+            record.status = status
+            record.reason = FINISHED if status == FINISHED else str(self._stop)
+            record.seconds += self._seconds
+            await self._ledger.save(record)
+        return Result(
+            job=self._job.name,
+            status=status,
+            reason=record.reason if status != RUNNING else self._control.reason,
+            counts=counts,
+            waiting=counts.waiting,
+            seconds=self._seconds,
+            total_seconds=record.seconds or self._seconds,
+            adds_up=status != FINISHED or not counts.waiting,
+            before=before,
+        )

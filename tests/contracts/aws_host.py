@@ -1,0 +1,43 @@
+"""The S3 half of the aws engine as the contract suites open it: each test has a bucket of its own."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AsyncExitStack
+from typing import Any
+
+from contract_host import EngineHost
+
+from airless.core.steps import SteppedEngine
+from airless.engines.aws.clients import AwsClients
+from airless.engines.aws.objects import S3Objects
+from airless.engines.aws.options import AwsOptions
+from airless.engines.aws.state import S3State
+from airless.engines.memory import MemoryEngine, MemoryStore
+
+
+def fresh_options(endpoint: str, **others: Any) -> AwsOptions:
+    """A bucket that nobody else has; it is made when it is first used."""
+    given = {"bucket": f"test-{uuid.uuid4().hex}", "endpoint": endpoint, "create": True, **others}
+    return AwsOptions("us-east-1", **given)
+
+
+class S3Host(EngineHost):
+    """Consumers of one bucket, whose queue is the memory engine's."""
+
+    def __init__(self, options: AwsOptions) -> None:
+        super().__init__(self._opened)
+        self.options = options
+        self._store = MemoryStore()
+
+    async def _opened(self, clock: Any) -> SteppedEngine:
+        clients, memory = AwsClients(self.options), MemoryEngine(self._store, clock=clock)
+        closing = AsyncExitStack()
+        closing.push_async_callback(clients.aclose)
+        closing.push_async_callback(memory.aclose)
+        return SteppedEngine(
+            memory.queue,
+            S3State(clients, self.options),
+            S3Objects(clients, self.options),
+            close=closing.aclose,
+        )
