@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from contract_host import EngineHost
@@ -20,6 +21,15 @@ def fresh_options(endpoint: str, **others: Any) -> AwsOptions:
     """A bucket that nobody else has; it is made when it is first used."""
     given = {"bucket": f"test-{uuid.uuid4().hex}", "endpoint": endpoint, "create": True, **others}
     return AwsOptions("us-east-1", **given)
+
+
+@asynccontextmanager
+async def opened(options: AwsOptions) -> AsyncIterator[AwsClients]:
+    clients = AwsClients(options)
+    try:
+        yield clients
+    finally:
+        await clients.aclose()
 
 
 class S3Host(EngineHost):

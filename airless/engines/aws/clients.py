@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airless.core.errors import ConfigError, EngineError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_scheduler.client import EventBridgeSchedulerClient
     from types_aiobotocore_secretsmanager.client import SecretsManagerClient
     from types_aiobotocore_sqs.client import SQSClient
-    from types_aiobotocore_sts.client import STSClient
 
 # Of one process to one service: as many as a bulk publish has requests under way.
 _CONNECTIONS = 64
@@ -43,9 +43,6 @@ class AwsClients:
 
     async def scheduler(self) -> EventBridgeSchedulerClient:
         return cast("EventBridgeSchedulerClient", await self.client("scheduler"))
-
-    async def sts(self) -> STSClient:
-        return cast("STSClient", await self.client("sts"))
 
     async def client(self, service: str) -> Any:
         """The client of a service by botocore's name for it. Raises ConfigError without the extra ``aws``."""
@@ -81,9 +78,9 @@ class AwsClients:
                 service, region_name=self.options.region, endpoint_url=self.options.endpoint, config=config
             )
         )
-        client.meta.events.register(f"before-send.{service}", self._count)
+        client.meta.events.register(f"before-send.{service}", partial(self._count, service))
         return client
 
-    def _count(self, event_name: str, **details: Any) -> None:
-        service, operation = event_name.split(".")[1:]
-        self.requests[f"{service}.{operation}"] += 1
+    def _count(self, service: str, event_name: str, **details: Any) -> None:
+        # The event names the service in another spelling: "before-send.secrets-manager.GetSecretValue".
+        self.requests[f"{service}.{event_name.rpartition('.')[2]}"] += 1
