@@ -1,7 +1,7 @@
 """Deploying for real: the command makes a stack on an emulator of AWS, its function runs, and it goes again.
 
-The emulator (ministack) runs the package's handler in a process of this machine, reads queues for it as Lambda's
-event source mappings do, and drops the tags of a bucket, which AWS keeps.
+The emulator (ministack) runs the package in a process of this machine, reads queues for it as Lambda's event source
+mappings do, and drops the tags of a bucket, which AWS keeps.
 """
 
 from __future__ import annotations
@@ -34,33 +34,18 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 ROOT = Path(__file__).resolve().parents[2]
 
-# The handler is the test's own: it leaves each message's body in the bucket that its engine's URL names.
 GREET = """
-import asyncio, json, os
-from airless.engines.aws.clients import AwsClients
-from airless.engines.aws.options import AwsOptions
+import json, os
 from airless.operators import EventOperator
 
 class Greet(EventOperator):
     topics = ["greeted"]
     schedules = {"0 6 * * *": {"name": "Ada"}}
 
-    def execute(self, data, topic): ...
-
-def handler(event, context):
-    asyncio.run(keep(event["Records"]))
-    return {"batchItemFailures": []}
-
-async def keep(records):
-    options = AwsOptions.parse(os.environ["AIRLESS_ENGINE"])
-    clients = AwsClients(options)
-    s3 = await clients.s3()
-    for record in records:
-        said = json.dumps({"body": record["body"], "word": os.environ.get("WORD"),
-                           "operator": os.environ["OPERATOR_IMPORT"]})
-        await s3.put_object(Bucket=options.bucket, Key=f"{options.prefix}/objects/{record['messageId']}",
-                            Body=said.encode())
-    await clients.aclose()
+    async def execute(self, data, topic):
+        said = {"name": data["name"], "word": os.environ.get("WORD"), "topic": topic}
+        self.put(f"greetings/{self.message_id}", json.dumps(said).encode())
+        self.publish("greeted", said)
 """
 
 MAIL = """
@@ -149,12 +134,21 @@ class Cloud:
         url = (await sqs.get_queue_url(QueueName=f"{self.prefix}-{topic}"))["QueueUrl"]
         await sqs.send_message(QueueUrl=url, MessageBody=body)
 
+    async def received(self, topic: str) -> str:
+        """The body of a message on a queue."""
+        sqs = await self.clients.sqs()
+        url = (await sqs.get_queue_url(QueueName=f"{self.prefix}-{topic}"))["QueueUrl"]
+        answer = await sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)
+        return answer["Messages"][0]["Body"]
+
     async def kept(self, count: int) -> list[dict[str, Any]]:
         """What the function has left in the bucket, when it is that many."""
         s3 = await self.clients.s3()
         async with asyncio.timeout(30):
             while True:
-                page = await s3.list_objects_v2(Bucket=self.bucket, Prefix=f"{self.prefix}/objects/")
+                page = await s3.list_objects_v2(
+                    Bucket=self.bucket, Prefix=f"{self.prefix}/objects/greetings/"
+                )
                 if page["KeyCount"] >= count:
                     break
                 await asyncio.sleep(0.1)
@@ -196,30 +190,30 @@ async def cloud(ministack_endpoint: str, tmp_path: Path) -> AsyncIterator[Cloud]
 
 
 async def test_a_deployed_function_runs_on_messages_is_updated_and_leaves_nothing(cloud: Cloud) -> None:
-    greet = ("greet.py", "--handler", "greet.handler")
-    planned = await cloud.deploy(*greet, "--plan")
+    planned = await cloud.deploy("greet.py", "--plan")
     assert f"the stack {cloud.prefix}-greet in {REGION} would be created" in planned.out
     assert "+ AWS::Lambda::Function  Function" in planned.out
     assert await cloud.everything() == []
 
-    made = await cloud.deploy(*greet, "--apply", "--out", "build")
+    made = await cloud.deploy("greet.py", "--apply", "--out", "build")
     assert f"the stack {cloud.prefix}-greet in {REGION} is deployed" in made.out
     assert "CREATE_COMPLETE" in made.err
     assert {file.name for file in (cloud.folder / "build").iterdir()} == {"package.zip", "template.json"}
     await cloud.send("greet", '{"name": "Ada"}')
-    assert await cloud.kept(1) == [{"body": '{"name": "Ada"}', "word": None, "operator": "greet:Greet"}]
+    assert await cloud.kept(1) == [{"name": "Ada", "word": None, "topic": "greet"}]
+    assert "Ada" in await cloud.received("greeted")
 
     # The folder "build" is no Python: the package is the same, and so is the stack.
-    same = await cloud.deploy(*greet, "--plan", "--apply")
+    same = await cloud.deploy("greet.py", "--plan", "--apply")
     assert "would stay as it is" in same.out
     assert "is as it should be" in same.out
 
     changed = await cloud.deploy(
-        *greet, "--env", "WORD=hello", "--schedule", "30 * * * *", "--plan", "--apply"
+        "greet.py", "--env", "WORD=hello", "--schedule", "30 * * * *", "--plan", "--apply"
     )
     assert "~ AWS::Lambda::Function  Function" in changed.out
     assert "+ AWS::Scheduler::Schedule  Schedule2" in changed.out
-    await cloud.send("greet", "{}")
+    await cloud.send("greet", '{"name": "Bob"}')
     assert "hello" in [entry["word"] for entry in await cloud.kept(2)]
 
     kept = await cloud.destroy("greet")
