@@ -41,7 +41,7 @@ def sources(cls: type, include: Iterable[Path] = ()) -> Sources:
     and loose files that are no Python stay out; `include` names some that come along. Raises ConfigError.
     """
     root, module = _origin(cls)
-    target = f"{module}:{cls.__qualname__}"
+    target = target_of(cls)
     top = module.partition(".")[0]
     extra = dict(_included(include))
     if root == OWN_ROOT and top in OWN:
@@ -59,6 +59,11 @@ def sources(cls: type, include: Iterable[Path] = ()) -> Sources:
             if any(name.endswith(".py") for name in found):
                 files.update(found)
     return Sources(target, {**files, **extra})
+
+
+def target_of(cls: type) -> str:
+    """How a class is named in its package, and by all that speak to its function: ``module:Class``."""
+    return f"{_origin(cls)[1]}:{cls.__qualname__}"
 
 
 def mentions(files: Iterable[Path], word: bytes) -> bool:
