@@ -29,6 +29,7 @@ from airless.deploy.errors import DeployFailed
 from airless.deploy.package import Package
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.options import AwsOptions
+from airless.local.demo import Shop, served
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -57,6 +58,14 @@ class Greeted(EventOperator):
 
 EMPTY = Package(b"PK\x05\x06" + bytes(18), 0, 0, compiled=False)
 
+SPIDER = """
+from airless import Spider
+
+class WholeShop(Spider):
+    def parse(self, response):
+        return [{"url": response.url}, response.follow_all()]
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -80,10 +89,13 @@ class Cloud:
 
     async def run(self, *words: str, expect: int = 0) -> Ran:
         """``airless …`` against the emulator."""
-        command = [sys.executable, "-m", "airless", *words, "--prefix", self.prefix]
+        place = ["--prefix", self.prefix, "--endpoint", self.endpoint, "--region", REGION]
+        return await self.command(*words, *place, expect=expect)
+
+    async def command(self, *words: str, expect: int = 0) -> Ran:
         done = await asyncio.to_thread(
             subprocess.run,
-            [*command, "--endpoint", self.endpoint, "--region", REGION],
+            [sys.executable, "-m", "airless", *words],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -219,6 +231,42 @@ async def test_a_deployed_function_runs_on_messages_is_updated_and_leaves_nothin
     kept = await cloud.destroy("greet")
     assert f"kept the bucket {cloud.bucket}: it holds 2 objects" in kept.err
     assert await cloud.everything() == [cloud.bucket]
+
+
+async def test_a_deployed_spider_crawls_a_site(cloud: Cloud) -> None:
+    """The file of the spider is named as on this machine, the function finds it in its package."""
+    written(cloud.folder, "spiders/whole_shop_spider.py", SPIDER)
+    await cloud.deploy("spiders/whole_shop_spider.py", "--apply", "--timeout", "60")
+    shop = Shop(50)
+    with served(shop) as url:
+        engine = f"aws://{REGION}?bucket={cloud.bucket}&prefix={cloud.prefix}&endpoint={cloud.endpoint}"
+        words = [
+            "-s",
+            "spiders/whole_shop_spider.py",
+            "--engine",
+            engine,
+            "--allow-private",
+            "-o",
+            "out.jsonl",
+        ]
+        await cloud.command("crawl", *words, url)
+    urls = [json.loads(line)["url"] for line in (cloud.folder / "out.jsonl").read_text().splitlines()]
+    assert len(urls) == len({*urls}) > 50
+    await cloud.destroy("whole-shop", "--delete-data")
+    assert await cloud.everything() == []
+
+
+async def test_two_functions_on_one_queue_are_refused(cloud: Cloud) -> None:
+    written(cloud.folder, "one_spider.py", SPIDER.replace("WholeShop", "One"))
+    written(cloud.folder, "other_spider.py", SPIDER.replace("WholeShop", "Other"))
+    await cloud.make("one_spider.py")
+    with pytest.raises(
+        ConfigError, match=f"{cloud.prefix}-one works on the queue {cloud.prefix}-frontier already"
+    ):
+        await cloud.make("other_spider.py")
+    await cloud.make("one_spider.py", memory_mb=1024)
+    await cloud.unmake("one")
+    assert await cloud.everything() == []
 
 
 async def test_data_goes_where_that_is_asked_for(cloud: Cloud) -> None:
