@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import pytest
 from contract_host import EngineHost, RealTime
 from queue_contract import Promises, QueueContract
+from support.sqs_consumers import consumers
 
 from airless.core.clock import Clock
 from airless.core.steps import SteppedEngine
-from airless.engines.aws.clients import AwsClients
-from airless.engines.aws.options import AwsOptions
-from airless.engines.aws.queue import SqsQueue
-from airless.engines.memory import MemoryEngine, MemoryStore
 
 SQS = Promises(
     order=False,
@@ -30,20 +27,18 @@ SQS = Promises(
 )
 
 
+@asynccontextmanager
 async def opened(endpoint: str) -> AsyncIterator[EngineHost]:
-    """Consumers of queues of their own; large bodies wait in a memory engine."""
-    options = AwsOptions("us-east-1", "bucket", f"t{uuid.uuid4().hex[:12]}", endpoint=endpoint, create=True)
-    clients, store = AwsClients(options), MemoryStore()
+    async with consumers(endpoint) as some:
 
-    async def open_consumer(clock: Clock) -> SteppedEngine:
-        memory = MemoryEngine(store, clock=clock)
-        queue = SqsQueue(clients, options, clock, memory.objects)
-        return SteppedEngine(queue, memory.state, memory.objects, close=queue.aclose)
+        async def open_consumer(clock: Clock) -> SteppedEngine:
+            return some.engine(clock)
 
-    host = EngineHost(open_consumer, RealTime())
-    yield host
-    await host.close()
-    await clients.aclose()
+        host = EngineHost(open_consumer, RealTime())
+        try:
+            yield host
+        finally:
+            await host.close()
 
 
 class TestMinistackQueue(QueueContract):
@@ -53,7 +48,7 @@ class TestMinistackQueue(QueueContract):
 
     @pytest.fixture
     async def host(self, ministack_endpoint: str) -> AsyncIterator[EngineHost]:
-        async for host in opened(ministack_endpoint):
+        async with opened(ministack_endpoint) as host:
             yield host
 
 
@@ -66,5 +61,5 @@ class TestFauxqsQueue(QueueContract):
 
     @pytest.fixture
     async def host(self, fauxqs_endpoint: str) -> AsyncIterator[EngineHost]:
-        async for host in opened(fauxqs_endpoint):
+        async with opened(fauxqs_endpoint) as host:
             yield host
