@@ -42,7 +42,7 @@ class SqsProxy(Loopback):
         return [asked for asked in self.asked if asked.operation == operation]
 
     async def _pass(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        body = await request.content.read()  # `read()` would stop at 1 MiB
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         asked = Asked(operation, json.loads(body), body)
         self.asked.append(asked)

@@ -21,17 +21,22 @@ class AwsEngine(SteppedEngine):
         self.options = options
         self.clients = AwsClients(options)
         claims = S3Objects(self.clients, options, "claims")
+        self._sqs = SqsQueue(self.clients, options, clock or SystemClock(), claims)
         super().__init__(
-            SqsQueue(self.clients, options, clock or SystemClock(), claims),
-            S3State(self.clients, options),
-            S3Objects(self.clients, options),
-            close=self.clients.aclose,
+            self._sqs, S3State(self.clients, options), S3Objects(self.clients, options), close=self._closed
         )
 
     @classmethod
     def open(cls, url: str, *, clock: Clock | None = None) -> Self:
         """The engine of an ``aws://`` URL. Raises ConfigError."""
         return cls(AwsOptions.parse(url), clock=clock)
+
+    async def _closed(self) -> None:
+        """Hand back what is leased, then let the clients go."""
+        try:
+            await self._sqs.aclose()
+        finally:
+            await self.clients.aclose()
 
     @property
     def requests(self) -> Counter[str]:
