@@ -69,7 +69,7 @@ def deploy() -> None:
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="Its own.",
+    help="Of one invocation.",
 )
 @click.option(
     "--concurrency", type=click.IntRange(2, 1000), metavar="N", help="Batches of one queue at once, at most."
@@ -107,7 +107,6 @@ def deploy() -> None:
 @click.option("--notify", metavar="ARN", help="The SNS topic that alarms tell.")
 @click.option("--public-url", is_flag=True, help="Let everybody call an operator of requests.")
 @click.option("--endpoint", metavar="URL", help="An emulator's, or a gateway's, in place of AWS's own.")
-@click.option("--handler", default="airless.functions.aws_lambda.handler", hidden=True)
 def aws(target: str, **options: Any) -> None:
     """Deploy TARGET, an operator or a spider: module:Class, or path/to/file.py[:Class].
 
@@ -192,7 +191,6 @@ def prepare(target: str, options: dict[str, Any]) -> tuple[Deployment, Package]:
         environment=environment,
         notify=options["notify"],
         public_url=options["public_url"],
-        handler=options["handler"],
     )
     requirements = read_requirements(options["requirements"]) if options["requirements"] else []
     return deployment, build(found, platform, requirements=requirements, wheel=options["wheel"])

@@ -38,7 +38,7 @@ OFTEN = Cadence()
 class Commits:
     """Writes what the shards have gathered: for a worker with nothing to do, for a large group, or in time.
 
-    `committed` is called after each commit, with whether it published something.
+    `committed` is called after each commit, with whether it published something, `committing` before each.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class Commits:
         clock: Clock,
         committed: Callable[[bool], None],
         cadence: Cadence = OFTEN,
+        *,
+        committing: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._shards = shards
@@ -58,6 +60,7 @@ class Commits:
         self._clock = clock
         self._committed = committed
         self._cadence = cadence
+        self._committing = committing
         self._change = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -126,6 +129,7 @@ class Commits:
         self._visits = self._item_bytes = 0
         for shard in self._shards:
             await shard.merge(self._engine)
+        self._committing()
         commit, changed = self._collect()
         if changed or commit.settle:
             versions = await self._engine.commit(commit)

@@ -51,7 +51,7 @@ class Crawler:
 
     `robots` and `warm` shards are what outlives it, in hosts that make one crawler after the other. `wary`: the one
     before may have died over these messages, and asked any of their hosts just then. `others_wait` says that nobody
-    else in this invocation has work, so that waiting has its price. `on_quiet` is called where a commit leaves it
+    else in this invocation has work soon, so that waiting has its price. `on_quiet` is called where a commit leaves it
     quiet.
     """
 
@@ -129,7 +129,14 @@ class Crawler:
             lambda: self._commits.changed(),
         )
         self._commits = Commits(
-            engine, self._shards, self._schedule, self._workers, clock, self._committed, cadence
+            engine,
+            self._shards,
+            self._schedule,
+            self._workers,
+            clock,
+            self._committed,
+            cadence,
+            committing=self._put_off,
         )
         self._cut = False
         self._workers.on_idle = self._commits.changed
@@ -163,12 +170,17 @@ class Crawler:
         return self._workers.starved and not self._commits.pending
 
     @property
+    def rests_until_s(self) -> float:
+        """When something may start (epoch), as far as time alone decides; -inf while something is under way."""
+        if self._workers.under_way or self._schedule.has_ready:
+            return -math.inf
+        return self._schedule.next_at()
+
+    @property
     def stalled(self) -> bool:
-        """Nothing is under way, and nothing may start for longer than is worth waiting."""
-        schedule = self._schedule
-        if self._workers.under_way or not schedule.size or schedule.has_ready:
-            return False
-        return schedule.next_at() - self._clock.now() > self._stint.wait_at_most_s
+        """Nothing of what is in hand may start for longer than is worth waiting."""
+        rest_s = self.rests_until_s - self._clock.now()
+        return self._schedule.size > 0 and rest_s > self._stint.wait_at_most_s
 
     def _is_over(self) -> bool:
         """There is nothing left to do with what a one-shot was given, or not for now."""
@@ -202,7 +214,7 @@ class Crawler:
                 self._commits.close()
                 await commits
                 leases.cancel()
-                self._intake.hand_back()
+                self._intake.hand_back(least_s=self._stint.wait_at_most_s if self.stalled else 0.0)
                 await self._commits.commit()
             self._shards.keep_warm()
         except BaseExceptionGroup as failures:
@@ -274,6 +286,8 @@ class Crawler:
         for queue, entry, outcome in ended:
             kind = outcome.kind
             if kind == "wait":
+                # Nothing has ended, but who goes on should know why.
+                loaded[entry.held.shard].touched.add(queue.host)
                 continue
             visits += 1
             request, held = entry.request, entry.held
@@ -327,6 +341,15 @@ class Crawler:
         self._intake.committed(published)
         if self.quiet:
             self.on_quiet()
+
+    def _put_off(self) -> None:
+        """What hosts can't take yet goes out with the wait: it would come to be handed back."""
+        if self._inbox.endless:
+            return
+        late = self._schedule.late(self._clock.now(), self._stint.wait_at_most_s)
+        if late:
+            for shard in self._shards:
+                shard.put_off(late)
 
     def _opened(self, queue: HostQueue) -> None:
         """The host may have more under way than before."""

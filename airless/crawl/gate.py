@@ -83,7 +83,12 @@ class Gate:
         if self._robots is None:
             return None
         site = origin(url)
+        if queue.unread is not None and self._robots.dump(queue.unread[0]) is None:
+            # Another process has tried before, and its tries count.
+            self._robots.load(queue.unread[0], queue.unread[1].encode())
         robots = self._robots.known(site) or await self._robots.get(site)
+        if robots.unreachable and (dump := self._robots.dump(site)) is not None:
+            queue.unread = site, dump.decode()
         if robots.unreachable and robots.failures < ROBOTS_TRIES:
             queue.blocked_until = robots.expires_s
             return Outcome("wait")
@@ -116,6 +121,7 @@ class Gate:
         queue.pace.finished(now, status=None, latency_s=0.0)
         queue.pace.started(now)
         queue.probing = False
+        queue.unread = None
         self._opened(queue)
 
 

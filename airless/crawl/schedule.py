@@ -27,7 +27,8 @@ class HostQueue:
 
     While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` is
     how many it gave; no more are under way than are left of its `cap`. `rules` is what the gate remembers of it.
-    `wary`: somebody who left no word may have asked the host just before.
+    `wary`: somebody who left no word may have asked the host just before. `unread` is an origin whose robots.txt
+    can't be had, and what is known of it (`RobotsCache.dump`).
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class HostQueue:
         "queued",
         "rules",
         "size",
+        "unread",
         "wary",
     )
 
@@ -55,6 +57,7 @@ class HostQueue:
         self.crawl_delay_s = 0.0
         self.probing = False
         self.wary = False
+        self.unread: tuple[str, str] | None = None
         self.queued = False
         self.rules: HostRules | None = None
         self.size = 0
@@ -249,6 +252,15 @@ class Schedule:
                 wait_s = first_s + min(place * gap_s, _FORESEEN_S)
                 waits[entry.held] = min(wait_s, waits.get(entry.held, math.inf))
         return waits
+
+    def late(self, now: float, after_s: float) -> dict[str, float]:
+        """The hosts that can't take one request more within `after_s`, and when they can."""
+        late: dict[str, float] = {}
+        for queue in self._hosts.values():
+            at = queue.ready_at(now)
+            if now + after_s < at < math.inf:
+                late[queue.host] = at + min(queue.size * queue.pace.gap_s, _FORESEEN_S)
+        return late
 
     def drain(self) -> list[Entry]:
         """Everything that waits, taken out."""

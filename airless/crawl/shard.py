@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -29,6 +29,7 @@ from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
 from airless.crawl.sent import Sent
+from airless.crawl.sites import host_key
 
 BATCH_REQUESTS = 200
 ADMIT = "admit"
@@ -229,6 +230,16 @@ class Shard:
         """Publish an admitted request of this shard that must wait until `not_before_s` (epoch)."""
         self._later.setdefault(int(not_before_s) + 1, []).append(request)
         self.dirty = True
+
+    def put_off(self, late: Mapping[str, float]) -> None:
+        """Publish what is for hosts in `late` to be had from the time there (epoch)."""
+        sent, self._out = self._out, []
+        for request in sent:
+            not_before_s = late.get(host_key(request.url))
+            if not_before_s is None:
+                self._out.append(request)
+            else:
+                self.send_later(request, not_before_s)
 
     def send_foreign(self, index: int, request: Request) -> None:
         """Offer a request to the shard that owns it, which decides whether it is new."""

@@ -82,6 +82,9 @@ class Shards:
 
     async def load_stored(self) -> None:
         """Load every owned shard that has a state: who goes by levels must know of all that waits."""
+        if len(self.owned_indexes) == 1:
+            await self.get(self.owned_indexes[0])
+            return
         async for key in self._engine.state.list(self.layout.shard_prefix):
             index = int(key.removeprefix(self.layout.shard_prefix))
             if self._owns(index):
@@ -124,6 +127,7 @@ class Shards:
         # Rounded up: where the parts can't be divided evenly, the shares must not exceed the whole.
         pace.share(math.ceil(self.layout.spread / max(1, sum(map(self._owns, parts)))))
         pages = 0
+        unread: tuple[str, str] | None = None
         for index in parts:
             shard = self.loaded.get(index)
             remembered = shard.hosts.get(host) if shard else None
@@ -131,11 +135,15 @@ class Shards:
                 pages += int(remembered.get("pages", 0))
                 if remembered.get("pace"):
                     pace.restore(remembered["pace"])
+                if remembered.get("robots"):
+                    site, known = remembered["robots"]
+                    unread = str(site), str(known)
         if self.wary_at is not None:
             pace.started_elsewhere(self.wary_at)
         queue = HostQueue(host, pace, pages=pages, cap=self._settings.traps.host_pages)
         queue.probing = probing
         queue.wary = self.wary_at is not None
+        queue.unread = unread
         return queue
 
     def _parts(self, host: str) -> list[int]:
@@ -150,4 +158,6 @@ class Shards:
             record["pace"] = pace
         if queue.pages * 10 >= self._settings.traps.host_pages:
             record["pages"] = queue.pages
+        if queue.unread is not None:
+            record["robots"] = queue.unread
         shard.remember(queue.host, record or None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from airless.core.errors import ConfigError
@@ -25,8 +25,7 @@ class Spider:
     follow on the pages that no callback was named for, or whose rule says so.
 
     Where it is deployed it may use its own crawl's things and what it declares: `buckets` and `secrets`, written
-    as for operators. `schedules` begin a crawl by the clock: a schedule in cron's five fields (UTC) → the
-    spider's arguments.
+    as for operators.
     """
 
     name: str = "spider"
@@ -36,7 +35,6 @@ class Spider:
     settings: Settings = Settings()
     buckets: Sequence[str] = ()
     secrets: Sequence[str] = ()
-    schedules: Mapping[str, Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

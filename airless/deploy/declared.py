@@ -13,7 +13,7 @@ from airless.core.config import Config
 from airless.core.errors import ConfigError
 from airless.core.targets import load_target
 from airless.crawl.spider import Spider
-from airless.deploy.cron import schedule_expression
+from airless.engines.aws.cron import schedule_expression
 from airless.operators.errors import ErrorOperator
 from airless.operators.event import BatchOperator
 from airless.operators.operator import Operator, default_topic
@@ -108,18 +108,20 @@ def declared(
 
     Raises ConfigError where a declaration is not of its form.
     """
-    timed = [Schedule(schedule_expression(text), dict(data)) for text, data in cls.schedules.items()]
-    timed += [Schedule.parse(text) for text in schedules]
     buckets = tuple(BucketUse.parse(text) for text in _names(cls, "buckets"))
     secrets = _names(cls, "secrets")
     for secret in secrets:
         if not _SECRET.fullmatch(secret):
             raise ConfigError(f"{cls.__name__}.secrets: {secret!r} is neither a secret's name nor its ARN")
     if issubclass(cls, Spider):
-        if topic or publishes:
-            raise ConfigError(f"{cls.__name__} is a spider: it takes no topics, its crawls have their own")
+        if topic or publishes or schedules:
+            raise ConfigError(
+                f"{cls.__name__} is a spider: airless crawl begins its crawls, it has no topics or times"
+            )
         name = re.sub(r"[^A-Za-z0-9-]+", "-", cls.name).strip("-") or "spider"
-        return Declared("crawl", cls, name, FRONTIER, (), buckets, secrets, tuple(timed))
+        return Declared("crawl", cls, name, FRONTIER, (), buckets, secrets)
+    timed = [Schedule(schedule_expression(text), dict(data)) for text, data in cls.schedules.items()]
+    timed += [Schedule.parse(text) for text in schedules]
     kind: Any = cls.input_type
     own = config.topic(topic or default_topic(cls))
     named = [*_names(cls, "topics"), *publishes, config.error_topic]

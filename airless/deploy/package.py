@@ -12,11 +12,10 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
-import airless
 from airless.core.errors import ConfigError
 from airless.deploy.dependencies import Platform, download, here, installed, needed_by_airless
 from airless.deploy.errors import DeployFailed
-from airless.deploy.sources import Sources, mentions
+from airless.deploy.sources import OWN, OWN_ROOT, Sources, mentions
 
 UNZIPPED_BYTES = 250 * 1024 * 1024
 """What a function may take, unzipped, its layers among it (AWS Lambda, "Lambda quotas", November 2026)."""
@@ -59,15 +58,16 @@ def build(
         every_service = "boto" in " ".join(requirements) or mentions(sources.files.values(), b"boto")
         entries = {name: path.read_bytes() for name, path in files.items() if _wanted(name, every_service)}
         mine = {name: path.read_bytes() for name, path in sources.files.items()}
+        if any(name.startswith("crawlers/") for name in mine):
+            own = {name: data for name, data in own.items() if not name.startswith("crawlers/")}
         _check_names(mine, {**entries, **own})
         return _zipped({**entries, **own, **mine})
 
 
 def _installed_airless(target: Platform) -> Iterator[tuple[str, bytes]]:
     """airless as it is here: Python is the same everywhere, its compiled half on this platform alone."""
-    folder = Path(airless.__file__).parent
-    for file in sorted(folder.rglob("*")):
-        name = f"airless/{file.relative_to(folder).as_posix()}"
+    for file in (file for package in OWN for file in sorted((OWN_ROOT / package).rglob("*"))):
+        name = file.relative_to(OWN_ROOT).as_posix()
         if file.suffix not in {".py", ".so"} or name.startswith(_NOT_ON_FUNCTIONS):
             continue
         data = file.read_bytes()
@@ -87,7 +87,7 @@ def _wheel(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(path) as wheel:
             for name in wheel.namelist():
-                kept = name.startswith("airless/") and name.endswith((".py", ".so"))
+                kept = name.partition("/")[0] in OWN and name.endswith((".py", ".so"))
                 if kept and not name.startswith(_NOT_ON_FUNCTIONS):
                     yield name, wheel.read(name)
     except (OSError, zipfile.BadZipFile) as error:
@@ -98,7 +98,7 @@ def _wanted(name: str, every_service: bool) -> bool:
     parts = name.split("/")
     if name.endswith(_UNREAD) or parts[-1] in _NOTES or "__pycache__" in parts:
         return False
-    if parts[0] in {"bin", "airless"} or "tests" in parts[1:-1]:
+    if parts[0] in {"bin", *OWN} or "tests" in parts[1:-1]:
         return False
     described = parts[:2] == ["botocore", "data"] and len(parts) > 3
     return every_service or not described or parts[2] in _SERVICES
@@ -127,7 +127,7 @@ def _zipped(entries: dict[str, bytes]) -> Package:
             + ", ".join(f"{top} {size / 2**20:,.0f} MB" for top, size in named)
         )
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(entries):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.create_system = 3

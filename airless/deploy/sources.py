@@ -9,7 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import airless
 from airless.core.errors import ConfigError
+
+OWN_ROOT = Path(airless.__file__).resolve().parents[1]
+OWN = ("airless", "crawlers")
+"""The packages that come with airless itself, and the folder that they are in."""
 
 # Folders that are no part of a program, wherever they are.
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "test"})
@@ -36,10 +41,10 @@ def sources(cls: type, include: Iterable[Path] = ()) -> Sources:
     and loose files that are no Python stay out; `include` names some that come along. Raises ConfigError.
     """
     root, module = _origin(cls)
-    target = f"{module}:{cls.__qualname__}"
+    target = target_of(cls)
     top = module.partition(".")[0]
     extra = dict(_included(include))
-    if top == "airless":
+    if root == OWN_ROOT and top in OWN:
         return Sources(target, extra)
     if "site-packages" in root.parts or "dist-packages" in root.parts:
         return Sources(target, extra, _distribution_of(top))
@@ -54,6 +59,11 @@ def sources(cls: type, include: Iterable[Path] = ()) -> Sources:
             if any(name.endswith(".py") for name in found):
                 files.update(found)
     return Sources(target, {**files, **extra})
+
+
+def target_of(cls: type) -> str:
+    """How a class is named in its package, and by all that speak to its function: ``module:Class``."""
+    return f"{_origin(cls)[1]}:{cls.__qualname__}"
 
 
 def mentions(files: Iterable[Path], word: bytes) -> bool:

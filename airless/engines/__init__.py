@@ -6,14 +6,17 @@ from typing import Protocol, Self
 
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError
-from airless.core.ports import Engine
+from airless.core.ports import Engine, Secrets
 
 _BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db, aws://REGION?bucket=NAME and memory://"
 _PLANNED = frozenset({"redis", "rediss", "nats", "gcp", "azure"})
 
 
 class OpenEngine(Engine, Protocol):
-    """An engine that `async with` closes."""
+    """An engine that `async with` closes, and the secrets that are kept beside it."""
+
+    @property
+    def secrets(self) -> Secrets: ...
 
     async def __aenter__(self) -> Self: ...
 

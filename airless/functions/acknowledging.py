@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from airless.core.message import Message
-from airless.core.ports import Commit, Delivery, Depth, Engine, Objects, Queue, Settlement, State
+from airless.core.ports import Commit, DeadLetters, Delivery, Depth, Engine, Objects, Queue, Settlement, State
 
 
 class Acknowledging:
@@ -25,7 +25,10 @@ class Acknowledging:
 
     @property
     def queue(self) -> Queue:
-        return _Queue(self, self._engine.queue)
+        queue = self._engine.queue
+        if self._queued and isinstance(queue, DeadLetters):
+            return _KeepingQueue(self, queue)
+        return _Queue(self, queue)
 
     @property
     def state(self) -> State:
@@ -99,3 +102,14 @@ class _Queue:
 
     async def depth(self, topic: str) -> Depth:
         return await self._queue.depth(topic)
+
+
+class _KeepingQueue(_Queue):
+    """That of an engine whose queue keeps dead letters."""
+
+    def __init__(self, view: Acknowledging, queue: DeadLetters) -> None:
+        super().__init__(view, view._engine.queue)
+        self._letters = queue
+
+    async def redrive(self, topic: str) -> int:
+        return await self._letters.redrive(topic)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,6 +13,9 @@ from airless.core.errors import ConfigError
 from airless.core.ports import Delivery
 from airless.functions.deadline import Deadline
 from airless.functions.host import Host
+
+if TYPE_CHECKING:
+    from airless.functions.crawl import Terms
 
 _KNOWN = (
     "a batch of SQS, a notification of S3, a request of a Function URL or API Gateway, or a JSON object as a "
@@ -24,7 +27,7 @@ class Function:
     """A function's process: it answers one event after the other."""
 
     def __init__(self, environ: Mapping[str, str], host: Host | None = None) -> None:
-        self.host = host or Host(environ)
+        self.host = host or Host(environ, terms=lambda: _terms(environ))
         if environ.get("LOG_LEVEL"):
             # Lambda has put its own handler there, which lets warnings pass alone.
             logging.getLogger().setLevel(self.host.config.log_level)
@@ -65,6 +68,12 @@ class Function:
             return None
         found = ", ".join(sorted(sources)) or "none"
         raise ConfigError(f"an event has records of {found}, which nothing here takes: it may be {_KNOWN}")
+
+
+def _terms(environ: Mapping[str, str]) -> Terms:
+    from airless.functions.aws_lambda_terms import terms_of
+
+    return terms_of(environ)
 
 
 def _source(record: Any) -> str:

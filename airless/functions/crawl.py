@@ -48,9 +48,9 @@ _LOOK_S = 5.0
 class Terms:
     """On what terms a function crawls.
 
-    `wait_at_most_s`: where nothing can start for longer, the rest is handed back (what is cheaper is for a cost
-    model to say). `commit_s` is the longest time between two commits, each of which costs requests. `jobs` are kept
-    open between invocations, the least recently used are closed.
+    `wait_at_most_s`: where nothing can start for longer, times the shards that wait, the rest is handed back (what is
+    cheaper is for a cost model to say). `commit_s` is the longest time between two commits, each of which costs
+    requests. `jobs` are kept open between invocations, the least recently used are closed.
     """
 
     wait_at_most_s: float = 1.0
@@ -73,7 +73,7 @@ class CrawlHost:
 
         A crawl or a shard of it that fails is logged, and its messages are not settled: the faults.
         """
-        company = _Company()
+        company = _Company(self._clock, self._terms.wait_at_most_s)
         async with asyncio.TaskGroup() as group:
             for name, of_job in _by_job(deliveries).items():
                 group.create_task(company.guard(name, self._crawl(engine, name, of_job, deadline, company)))
@@ -217,12 +217,17 @@ class _Open:
 class _Company:
     """The crawlers of one invocation. While one of them works the others wait for nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, wait_at_most_s: float) -> None:
+        self._clock = clock
+        self._wait_at_most_s = wait_at_most_s
         self.crawlers: list[Crawler] = []
         self.faults: list[Exception] = []
 
     def waits(self) -> bool:
-        return all(crawler.stalled or crawler.quiet for crawler in self.crawlers)
+        """Nobody can start something within the time that is cheaper than to hand back what all have."""
+        waiting = [crawler for crawler in self.crawlers if not crawler.quiet]
+        until_s = min((crawler.rests_until_s for crawler in waiting), default=math.inf)
+        return until_s - self._clock.now() > self._wait_at_most_s * len(waiting)
 
     async def run(self, crawler: Crawler) -> None:
         try:

@@ -41,7 +41,7 @@ class Host:
     """Works on what a platform delivers. Nothing is opened before it is needed, and nothing twice.
 
     `environ` names the engine (AIRLESS_ENGINE) and the operator (OPERATOR_IMPORT); see `Config.from_env` for the rest.
-    `open_engine` opens the engine of a URL.
+    `terms` says on what terms it crawls, if it does; `open_engine` opens the engine of a URL.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Host:
         environ: Mapping[str, str],
         *,
         clock: Clock | None = None,
-        terms: Terms | None = None,
+        terms: Callable[[], Terms] | None = None,
         open_engine: Callable[[str], Awaitable[OpenEngine]] | None = None,
     ) -> None:
         self.config = Config.from_env(environ)
@@ -172,7 +172,7 @@ class Host:
         if self._crawls is None:
             from airless.functions.crawl import CrawlHost
 
-            self._crawls = CrawlHost(self.clock, self._terms)
+            self._crawls = CrawlHost(self.clock, None if self._terms is None else self._terms())
         return self._crawls
 
 

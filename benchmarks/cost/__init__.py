@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark alone."""
     default = ours.Size()
     parser.add_argument("--only", choices=WAYS, help="one of the two")
+    parser.add_argument("--pages", type=int, default=20_000, help="of the web; 20000")
     parser.add_argument("--hosts", type=int, default=4, help="of the web; 4")
     parser.add_argument("--naive-pages", type=int, default=1_000, help="the naive way stops there; 1000")
     parser.add_argument("--memory", type=int, default=default.memory_mb, help="of our function, in MB")
@@ -52,6 +53,7 @@ def measure(
     *,
     quick: bool,
     only: str | None = None,
+    pages: int = 20_000,
     hosts: int = 4,
     naive_pages: int = 1_000,
     memory: int = ours.Size().memory_mb,
@@ -59,7 +61,7 @@ def measure(
     per_host: int = ours.Size().per_host,
 ) -> Table:
     """A row a way, and their bills line by line. The web is served on the first core."""
-    web = Web(400 if quick else 20_000, hosts, LATENCY, 28_000, 32_000, links=70)
+    web = Web(400 if quick else pages, hosts, LATENCY, 28_000, 32_000, links=70)
     size = ours.Size(memory_mb=memory, environments=environments, per_host=per_host)
     rows: list[dict[str, Any]] = []
     bills: dict[str, dict[str, float]] = {}

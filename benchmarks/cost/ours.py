@@ -24,10 +24,10 @@ from airless.fleet.begin import begin
 from airless.fleet.follow import Follower
 from airless.fleet.items import write_items
 from airless.local.crawl.plan import SITE_SPIDER
-from airless.local.crawl.run import Control
+from airless.local.crawl.run import Control, Progress
 from benchmarks.latency.web import DOMAIN, Web
 
-from .billing import counted
+from .billing import counted, say
 from .environment import Environment, Function
 from .mapping import EventSource
 
@@ -38,6 +38,7 @@ _PREFIX = "cost"
 _BUCKET = "cost-benchmark"
 _REGION = "us-east-1"
 _LOOK_S = 0.5
+_TELL_S = 30.0
 _HANDLER = "airless.functions.aws_lambda:handler"
 
 
@@ -89,7 +90,7 @@ async def crawl(web: Web, endpoint: str, size: Size, output: Path, *, limit_s: f
                 for name, pollers in lanes
                 for _ in range(pollers)
             ]
-            control = Control()
+            control = Control(on_progress=Telling())
             follower = Follower(
                 engine, job, record, ledger, limits=Limits(), control=control, clock=SystemClock()
             )
@@ -112,6 +113,18 @@ async def crawl(web: Web, endpoint: str, size: Size, output: Path, *, limit_s: f
     crawled.batches, crawled.faults = source.batches, source.faults
     crawled.seconds, crawled.status = result.seconds, result.status
     return crawled
+
+
+class Telling:
+    """Tells of the progress now and then."""
+
+    def __init__(self) -> None:
+        self._next_s = _TELL_S
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.seconds >= self._next_s:
+            self._next_s = progress.seconds + _TELL_S
+            say(f"{progress.seconds:.0f} s: {progress.counts.fetched:,} pages")
 
 
 def job_of(web: Web, size: Size) -> Job:

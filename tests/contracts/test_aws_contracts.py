@@ -1,9 +1,12 @@
-"""State, objects and commits in steps on S3, under every contract, on two emulators."""
+"""State and objects on S3 under their contracts, on two emulators; commits in steps also with the queue on SQS."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import AsyncIterator
+
 import pytest
-from aws_host import S3Host
+from aws_host import AwsHost, S3Host, fresh_options
 from objects_contract import ObjectsContract
 from state_contract import StateContract
 from stepped_commit_contract import SteppedCommitContract
@@ -24,3 +27,11 @@ class TestS3Objects(ObjectsContract):
 
 class TestS3SteppedCommit(SteppedCommitContract):
     pass
+
+
+class TestAwsSteppedCommit(SteppedCommitContract):
+    @pytest.fixture
+    async def host(self, ministack_endpoint: str) -> AsyncIterator[AwsHost]:
+        host = AwsHost(fresh_options(ministack_endpoint, prefix=f"t{uuid.uuid4().hex[:12]}"))
+        yield host
+        await host.close()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aws_host import fresh_options
+from aws_host import fresh_options, opened
 from support.faulty_proxy import FAULTS, Answer, Fault, FaultyProxy, Request, first, s3_error, some
 from support.fused import count
 
@@ -24,15 +23,6 @@ from airless.engines.aws.state import S3State
 from airless.engines.memory import MemoryEngine
 
 AFTER = [Fault.LOSE_ANSWER, Fault.FAIL_AFTER, Fault.CUT_ANSWER]
-
-
-@asynccontextmanager
-async def opened(options: AwsOptions) -> AsyncIterator[AwsClients]:
-    clients = AwsClients(options)
-    try:
-        yield clients
-    finally:
-        await clients.aclose()
 
 
 @pytest.fixture
@@ -288,7 +278,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("status", "code", "says"),
         [
-            (403, "AccessDenied", "allow it to these credentials; .*s3:ListBucket"),
+            (403, "AccessDenied", r"allow it to these credentials .or s3:ListBucket"),
             (403, "SignatureDoesNotMatch", "doesn't know these credentials"),
             (400, "ExpiredToken", "have expired"),
             (400, "AuthorizationHeaderMalformed", "isn't in the region"),

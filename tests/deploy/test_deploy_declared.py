@@ -34,7 +34,7 @@ class Answer(HttpOperator):
 
 
 class BookShop(Spider):
-    schedules = {"0 6 * * *": {"depth": 2}}  # noqa: RUF012
+    secrets = ("shop/login",)
 
 
 def test_an_operators_own_topic_comes_from_its_name_and_is_none_that_it_sends_to() -> None:
@@ -65,11 +65,12 @@ def test_a_batch_operator_gets_its_batches_and_an_http_operator_no_queue() -> No
 
 
 def test_a_spider_takes_the_frontier_and_nothing_else() -> None:
-    found = declared(BookShop, Config(), schedules=["30 * * * *"])
+    found = declared(BookShop, Config())
     assert (found.kind, found.name, found.topic, found.publishes) == ("crawl", "book-shop", "frontier", ())
-    assert [schedule.data for schedule in found.schedules] == [{"depth": 2}, {}]
-    with pytest.raises(ConfigError, match="takes no topics"):
-        declared(BookShop, Config(), topic="books")
+    assert found.secrets == ("shop/login",)
+    for words in ({"topic": "books"}, {"publishes": ["books"]}, {"schedules": ["30 * * * *"]}):
+        with pytest.raises(ConfigError, match="airless crawl begins its crawls"):
+            declared(BookShop, Config(), **words)
 
 
 def test_a_schedule_may_bring_data() -> None:

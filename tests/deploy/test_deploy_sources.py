@@ -9,7 +9,7 @@ from deploying import written
 
 from airless.core.errors import ConfigError
 from airless.deploy.declared import load
-from airless.deploy.sources import sources
+from airless.deploy.sources import Sources, sources
 from airless.operators import ErrorOperator
 
 OPERATOR = """
@@ -77,7 +77,8 @@ def test_what_is_named_comes_along(tmp_path: Path) -> None:
         sources(load(str(file)), [tmp_path / "gone"])
 
 
-def test_an_operator_of_airless_brings_no_files() -> None:
+def test_what_comes_with_airless_brings_no_files() -> None:
+    assert sources(load("crawlers.site")) == Sources("crawlers.site:SiteSpider", {})
     found = sources(ErrorOperator)
     assert (found.target, found.files) == ("airless.operators.errors:ErrorOperator", {})
 

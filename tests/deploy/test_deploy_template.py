@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from deploying import deployment_of, resources_of, written
 
+from airless.core.codec import decode
 from airless.core.errors import ConfigError
 from airless.deploy.aws.deployment import Deployment
 from airless.deploy.aws.template import bucket_template, template, text_of
@@ -24,7 +25,6 @@ from airless import Spider
 class BookShop(Spider):
     buckets = ["pages-of-mine/raw:write"]
     secrets = ["shop/login"]
-    schedules = {"0 6 * * *": {"depth": 2}}
 """
 
 OPERATORS = """
@@ -209,24 +209,16 @@ def test_no_statement_allows_every_action_or_every_resource(spider: Deployment, 
                     assert not resource.strip('"').startswith("*")
 
 
-def test_schedules_send_messages_to_operators_and_call_the_function_for_crawls(
-    mail: Deployment, spider: Deployment
-) -> None:
+def test_schedules_send_messages_to_the_operators_queue(mail: Deployment) -> None:
     first, second = resources_of(mail, "AWS::Scheduler::Schedule")
-    assert (first["ScheduleExpression"], json.loads(first["Target"]["Input"])) == (
+    assert (first["ScheduleExpression"], second["ScheduleExpression"]) == (
         "cron(0 6 ? * MON-FRI *)",
-        {"to": "ada"},
+        "rate(1 hour)",
     )
-    assert second["ScheduleExpression"] == "rate(1 hour)"
     assert text(first["Target"]["Arn"]).endswith(":airless-send-mail")
-    (crawl,) = resources_of(spider, "AWS::Scheduler::Schedule")
-    assert crawl["Target"]["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
-    assert json.loads(crawl["Target"]["Input"]) == {
-        "airless": "crawl",
-        "spider": "spider_of_template:BookShop",
-        "arguments": {"depth": 2},
-        "scheduled": "<aws.scheduler.scheduled-time>",
-    }
+    sent = decode("send-mail", first["Target"]["Input"].encode(), id="another")
+    assert sent.data["to"] == "ada"
+    assert sent.id == "airless-send-mail-1-<aws.scheduler.scheduled-time>"
 
 
 def test_the_bucket_is_private_and_forgets_unfinished_uploads(spider: Deployment) -> None:

@@ -98,7 +98,8 @@ async def test_a_request_may_be_as_large_as_sqs_takes(proxy: SqsProxy) -> None:
     async with consumers(proxy.origin) as some:
         bodies = [b64encode(os.urandom(196_500)) for _ in range(4)]
         await together(some.queue().publish_raw("pages", body) for body in bodies)
-        entries = [asked.entries[0] for asked in proxy.of("SendMessageBatch")]
+        sent = [asked.entries[0] for asked in proxy.of("SendMessageBatch")]
+        entries = [{name: value for name, value in entry.items() if name != "Id"} for entry in sent]
         batches = Batches(some.clients, SqsLimits(), SystemClock())
         await batches.send("pages", await some.url("pages"), entries)
     assert len(proxy.of("SendMessageBatch")[-1].body) > 1024 * 1024

@@ -38,13 +38,14 @@ class Fleet:
         shards: int = 4,
         spider: str = "support.crawling:LinkSpider",
         terms: Terms | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.job = Job(
             "job", spider, (), settings, ("*",), private_hosts=frozenset({"127.0.0.1"}), shards=shards
         )
         self.layout = self.job.layout
         self.store = MemoryStore()
-        self.clock: Clock = SystemClock()
+        self.clock = clock or SystemClock()
         self.terms = terms
         self.commits = 0
         self.loads: list[str] = []
@@ -84,7 +85,12 @@ class Fleet:
         async def open_engine(url: str) -> Any:
             return self.engine()
 
-        return Host({ENGINE: "stepped"}, clock=self.clock, terms=self.terms, open_engine=open_engine)
+        return Host(
+            {ENGINE: "stepped"},
+            clock=self.clock,
+            terms=lambda: self.terms or Terms(),
+            open_engine=open_engine,
+        )
 
     async def receive(self, limit: int = 10) -> list[Delivery]:
         return await self._ports.queue.receive(self.layout.topic, limit=limit, lease_s=LEASE_S)

@@ -125,9 +125,11 @@ def fused(engine: Any, fuse: Fuse) -> SteppedEngine:
     )
 
 
-async def count(engine: SteppedEngine, topic: str, target: str | None) -> None:
+async def count(
+    engine: SteppedEngine, topic: str, target: str | None, *, lease_s: float = 60.0, wait_s: float = 0.0
+) -> None:
     """Add up a topic's numbers, each once, and pass each on to `target`: an operator with applied ids."""
-    while batch := await engine.queue.receive(topic, limit=2, lease_s=60):
+    while batch := await engine.queue.receive(topic, limit=2, lease_s=lease_s, wait_s=wait_s):
         found = await engine.state.load(topic)
         state = json.loads(found.data) if found else {"applied": [], "total": 0}
         fresh = [

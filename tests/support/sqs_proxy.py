@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class SqsProxy(Loopback):
         headers = {name: request.headers[name] for name in names if name in request.headers}
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{self._upstream}{request.path}", data=body, headers=headers) as answer,
+            session.post(f"{self._upstream}{request.path}", data=io.BytesIO(body), headers=headers) as answer,
         ):
             content = await answer.read()
             if failed:

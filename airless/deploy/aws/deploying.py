@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from airless.core.errors import ConfigError
 from airless.deploy.aws.bucket import DeployBucket
 from airless.deploy.aws.deployment import Deployment, default_bucket
+from airless.deploy.aws.others import functions_on, queue_url
 from airless.deploy.aws.stack import Change, Stack, Staging
 from airless.deploy.aws.template import bucket_template, template
 from airless.deploy.package import Package
 from airless.engines.aws.clients import AwsClients
-from airless.engines.aws.faults import code_of, translated
+from airless.engines.aws.faults import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,17 @@ class Deployer:
         own = {name.rpartition("/")[2] for _, name in await self._own_resources()}
         bucket = await self._bucket_name()
         names = [deployment.queue(use, dead=dead) for use in deployment.queues() for dead in (False, True)]
-        there = await asyncio.gather(*(self._queue_exists(name) for name in names))
-        shared = {name for name, found in zip(names, there, strict=True) if found and name not in own}
+        urls = await asyncio.gather(*(queue_url(self._clients, name) for name in names))
+        there = {name: url for name, url in zip(names, urls, strict=True) if url and name not in own}
+        for use in deployment.queues():
+            url = there.get(deployment.queue(use)) if use.consumed else None
+            users = {*await functions_on(self._clients, url)} - {deployment.stack} if url else set()
+            if users:
+                raise ConfigError(
+                    f"{min(users)} works on the queue {deployment.queue(use)} already, and two functions would take "
+                    "messages from each other: give another --prefix, or destroy it first"
+                )
+        shared = {*there}
         if bucket not in own and await DeployBucket(self._clients, bucket).exists():
             shared.add(deployment.bucket_name)
         for name in sorted(shared):
@@ -109,17 +120,6 @@ class Deployer:
 
     async def _own_resources(self) -> list[tuple[str, str]]:
         return [] if await self._stack.status() is None else await self._stack.resources()
-
-    async def _queue_exists(self, name: str) -> bool:
-        client = await self._clients.sqs()
-        with translated(f"asking for the queue {name}"):
-            try:
-                await client.get_queue_url(QueueName=name)
-            except client.exceptions.ClientError as error:
-                if code_of(error) in {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}:
-                    return False
-                raise
-        return True
 
     async def _bucket_name(self) -> str:
         if self._deployment.bucket is not None:

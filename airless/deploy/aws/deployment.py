@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
+from urllib.parse import quote
 
 from airless.core.errors import ConfigError
 from airless.deploy.declared import Declared
 from airless.engines.aws.topics import queue_name
 
-MAX_TIMEOUT_S: Final = 900
-"""The longest that a function runs (AWS Lambda, "Lambda quotas", November 2026)."""
+HANDLER: Final = "airless.functions.aws_lambda.handler"
 
 ENVIRONMENT_BYTES: Final = 4096
 """All of a function's environment, names and values."""
@@ -63,7 +63,6 @@ class Deployment:
     environment: Mapping[str, str] = field(default_factory=dict)
     notify: str | None = None
     public_url: bool = False
-    handler: str = "airless.functions.aws_lambda.handler"
     package_key: str = ""
     shared: frozenset[str] = frozenset()
 
@@ -129,7 +128,7 @@ class Deployment:
 
     @property
     def engine_url(self) -> Any:
-        endpoint = f"&endpoint={self.endpoint}" if self.endpoint else ""
+        endpoint = f"&endpoint={quote(self.endpoint, safe=':/')}" if self.endpoint else ""
         return sub(f"aws://${{AWS::Region}}?bucket={self.bucket_name}&prefix={self.prefix}{endpoint}")
 
 

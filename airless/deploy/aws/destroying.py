@@ -8,6 +8,7 @@ from airless.core.errors import ConfigError
 from airless.deploy.aws.bucket import DeployBucket
 from airless.deploy.aws.deploying import bucket_of_account, package_folder
 from airless.deploy.aws.deployment import PREFIX_TAG
+from airless.deploy.aws.others import GONE, functions_on
 from airless.deploy.aws.stack import Stack
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.faults import code_of, translated
@@ -15,7 +16,6 @@ from airless.engines.aws.options import AwsOptions
 
 Say = Callable[[str], None]
 
-_GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _COUNTED = 1000
 
 
@@ -72,7 +72,7 @@ async def _is_ours(place: DeployBucket, stack: Stack, prefix: str) -> bool:
 
 async def _delete_kept_queues(clients: AwsClients, prefix: str, say: Say) -> None:
     """Those of the prefix, by their tag, unless a function that isn't ours lives on them."""
-    sqs, functions = await clients.sqs(), await clients.client("lambda")
+    sqs = await clients.sqs()
     urls: Sequence[str] = []
     with translated("listing the queues"):
         async for page in sqs.get_paginator("list_queues").paginate(
@@ -86,18 +86,13 @@ async def _delete_kept_queues(clients: AwsClients, prefix: str, say: Say) -> Non
                 tags = (await sqs.list_queue_tags(QueueUrl=url)).get("Tags", {})
                 if tags.get(PREFIX_TAG) != prefix:
                     continue
-                answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-                users = await functions.list_event_source_mappings(
-                    EventSourceArn=answer["Attributes"]["QueueArn"]
-                )
-                if users["EventSourceMappings"]:
-                    function = users["EventSourceMappings"][0]["FunctionArn"].rpartition(":")[2]
-                    say(f"kept the queue {name}: {function} works on it")
+                if users := await functions_on(clients, url):
+                    say(f"kept the queue {name}: {users[0]} works on it")
                     continue
                 await sqs.delete_queue(QueueUrl=url)
             except sqs.exceptions.ClientError as error:
                 # SQS lists a queue for a minute after it has gone.
-                if code_of(error) not in _GONE:
+                if code_of(error) not in GONE:
                     raise
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
-
-from airless.deploy.aws.deployment import Deployment, Json, QueueUse, logical_id, sub
+from airless.core.codec import encode
+from airless.core.message import Message
+from airless.deploy.aws.deployment import HANDLER, Deployment, Json, QueueUse, logical_id, sub
 from airless.deploy.aws.policy import allow, policy, role, trust
 from airless.deploy.aws.queues import queue_id
 
@@ -49,7 +49,7 @@ def _function(deployment: Deployment) -> Json:
         "Description": f"airless: {deployment.target}",
         "Runtime": f"python{deployment.python}",
         "Architectures": [deployment.arch],
-        "Handler": deployment.handler,
+        "Handler": HANDLER,
         "Role": {"Fn::GetAtt": ["Role", "Arn"]},
         "MemorySize": deployment.memory_mb,
         "Timeout": deployment.timeout_s,
@@ -89,14 +89,11 @@ def _mapping(deployment: Deployment, use: QueueUse) -> Json:
 
 
 def _schedules(deployment: Deployment) -> dict[str, Json]:
-    """Each sends a message to the operator's queue, or calls the function to begin a crawl."""
-    declared = deployment.declared
-    if not declared.schedules:
+    """Each sends a message to the operator's queue."""
+    if not deployment.declared.schedules:
         return {}
-    crawl = declared.kind == "crawl"
     use = next(use for use in deployment.queues() if use.consumed and not use.fifo)
-    arn = {"Fn::GetAtt": ["Function", "Arn"]} if crawl else deployment.queue_arn(use)
-    action = "lambda:InvokeFunction" if crawl else "sqs:SendMessage"
+    arn = deployment.queue_arn(use)
     only_here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     resources: dict[str, Json] = {
         "ScheduleRole": {
@@ -104,34 +101,31 @@ def _schedules(deployment: Deployment) -> dict[str, Json]:
             "Properties": {
                 "Description": f"What the schedules of {deployment.stack} may do.",
                 "AssumeRolePolicyDocument": trust("scheduler.amazonaws.com", only_here),
-                "Policies": [policy("target", [allow("CallTarget", [action], [arn])])],
+                "Policies": [policy("target", [allow("SendMessages", ["sqs:SendMessage"], [arn])])],
             },
         }
     }
-    for number, schedule in enumerate(declared.schedules, 1):
-        # Two calls for one moment can be told to be one by the time that the scheduler fills in.
-        start = {
-            "airless": "crawl",
-            "spider": deployment.target,
-            "arguments": dict(schedule.data),
-            "scheduled": "<aws.scheduler.scheduled-time>",
-        }
-        resources[f"Schedule{number}"] = {
+    for number, schedule in enumerate(deployment.declared.schedules, 1):
+        name = f"{deployment.stack[:60]}-{number}"
+        # The scheduler may call twice for one moment: then it is one message by its id.
+        message = Message(use.topic, dict(schedule.data), id=f"{name}-<aws.scheduler.scheduled-time>")
+        resource: Json = {
             "Type": "AWS::Scheduler::Schedule",
             "Properties": {
-                "Name": f"{deployment.stack[:60]}-{number}",
+                "Name": name,
                 "Description": f"airless: {deployment.target}",
                 "ScheduleExpression": schedule.expression,
                 "FlexibleTimeWindow": {"Mode": "OFF"},
                 "Target": {
                     "Arn": arn,
                     "RoleArn": {"Fn::GetAtt": ["ScheduleRole", "Arn"]},
-                    "Input": orjson.dumps(start if crawl else dict(schedule.data)).decode(),
+                    "Input": encode(message).decode(),
                 },
             },
         }
-        if not crawl and deployment.queue(use) not in deployment.shared:
-            resources[f"Schedule{number}"]["DependsOn"] = [queue_id(use)]
+        if deployment.queue(use) not in deployment.shared:
+            resource["DependsOn"] = [queue_id(use)]
+        resources[f"Schedule{number}"] = resource
     return resources
 
 

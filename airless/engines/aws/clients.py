@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_scheduler.client import EventBridgeSchedulerClient
     from types_aiobotocore_secretsmanager.client import SecretsManagerClient
     from types_aiobotocore_sqs.client import SQSClient
-    from types_aiobotocore_sts.client import STSClient
 
 # Of one process to one service: as many as a bulk publish has requests under way.
 _CONNECTIONS = 64
@@ -57,9 +56,6 @@ class AwsClients:
 
     async def scheduler(self) -> EventBridgeSchedulerClient:
         return cast("EventBridgeSchedulerClient", await self.client("scheduler"))
-
-    async def sts(self) -> STSClient:
-        return cast("STSClient", await self.client("sts"))
 
     async def client(self, service: str) -> Any:
         """The client of a service by botocore's name for it. Raises ConfigError without the extra ``aws``."""

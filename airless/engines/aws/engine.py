@@ -1,4 +1,4 @@
-"""The engine on AWS: a queue on SQS, state and objects on S3, and commits in steps over the three."""
+"""The engine on AWS: a queue on SQS, state and objects on S3, commits in steps over the three; secrets, schedules."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.objects import S3Objects
 from airless.engines.aws.options import AwsOptions
 from airless.engines.aws.queue import SqsQueue
+from airless.engines.aws.schedules import EventSchedules
+from airless.engines.aws.secrets import ManagedSecrets
 from airless.engines.aws.state import S3State
 
 
@@ -20,10 +22,15 @@ class AwsEngine(SteppedEngine):
     def __init__(self, options: AwsOptions, *, clock: Clock | None = None) -> None:
         self.options = options
         self.clients = AwsClients(options)
+        self.secrets = ManagedSecrets(self.clients, clock=clock)
+        self.schedules = EventSchedules(self.clients, clock=clock)
         claims = S3Objects(self.clients, options, "claims")
-        self._sqs = SqsQueue(self.clients, options, clock or SystemClock(), claims)
+        queue = SqsQueue(self.clients, options, clock or SystemClock(), claims)
         super().__init__(
-            self._sqs, S3State(self.clients, options), S3Objects(self.clients, options), close=self._closed
+            queue,
+            S3State(self.clients, options),
+            S3Objects(self.clients, options),
+            close=queue.aclose,
         )
 
     @classmethod
@@ -31,14 +38,14 @@ class AwsEngine(SteppedEngine):
         """The engine of an ``aws://`` URL. Raises ConfigError."""
         return cls(AwsOptions.parse(url), clock=clock)
 
-    async def _closed(self) -> None:
-        """Hand back what is leased, then let the clients go."""
-        try:
-            await self._sqs.aclose()
-        finally:
-            await self.clients.aclose()
-
     @property
     def requests(self) -> Counter[str]:
         """What was asked of AWS so far, by service and operation."""
         return self.clients.requests
+
+    async def aclose(self) -> None:
+        """Hand back what is leased, then close the clients."""
+        try:
+            await super().aclose()
+        finally:
+            await self.clients.aclose()

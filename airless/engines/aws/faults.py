@@ -9,16 +9,35 @@ from typing import TYPE_CHECKING
 from airless.core.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
     from airless.engines.aws.options import AwsOptions
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
-_UNKNOWN = frozenset(
-    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException", "InvalidClientTokenId"}
-)
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
-_ELSEWHERE = frozenset(
-    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-)
+# Codes that say what the user has to put right, in words that do.
+_TO_PUT_RIGHT = {
+    "the AWS credentials have expired; log in again": (
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "TokenRefreshRequired",
+    ),
+    "AWS doesn't know these credentials; are they whole?": (
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ),
+    "the bucket isn't in the region that the engine's URL names": (
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "PermanentRedirect",
+    ),
+    "the bucket can't have this name; choose another": ("BucketAlreadyExists", "InvalidBucketName"),
+    "AWS doesn't take what it was given": ("ValidationException",),
+}
+_HINTS = {code: hint for hint, codes in _TO_PUT_RIGHT.items() for code in codes}
+_READS = frozenset({"GetObject", "HeadObject"})
 
 
 @contextmanager
@@ -37,32 +56,20 @@ def translated(doing: str) -> Iterator[None]:
             "AWS_PROFILE, or give the machine or function a role"
         ) from error
     except ClientError as error:
-        code = code_of(error)
-        if code in _EXPIRED:
-            raise ConfigError(f"{doing}: the AWS credentials have expired; log in again ({error})") from error
-        if code in _UNKNOWN:
-            raise ConfigError(
-                f"{doing}: AWS doesn't know these credentials; are they whole? ({error})"
-            ) from error
-        if code in _DENIED:
-            reading = error.operation_name in {"GetObject", "HeadObject"}
-            hint = (
-                "; S3 says so, too, of what isn't there, unless s3:ListBucket is allowed" if reading else ""
-            )
-            raise ConfigError(
-                f"{doing} is refused by AWS: allow it to these credentials{hint} ({error})"
-            ) from error
-        if code in _ELSEWHERE:
-            raise ConfigError(
-                f"{doing}: the bucket isn't in the region that the engine's URL names ({error})"
-            ) from error
-        if code in {"BucketAlreadyExists", "InvalidBucketName"}:
-            raise ConfigError(
-                f"{doing}: the bucket can't have this name; choose another ({error})"
-            ) from error
-        raise EngineError(f"{doing} failed: {error}") from error
+        raise _answered(doing, error) from error
     except (BotoCoreError, HttpError, OSError, TimeoutError) as error:
-        raise EngineError(f"{doing} failed: {error or type(error).__name__}") from error
+        raise EngineError(f"{doing} failed: {str(error) or type(error).__name__}") from error
+
+
+def _answered(doing: str, error: ClientError) -> ConfigError | EngineError:
+    code = code_of(error)
+    if code in _DENIED:
+        # Without the right to list, S3 doesn't tell what isn't there from what isn't to be read.
+        hint = " (or s3:ListBucket, if it isn't there)" if error.operation_name in _READS else ""
+        return ConfigError(f"{doing} is refused by AWS: allow it to these credentials{hint}: {error}")
+    if code in _HINTS:
+        return ConfigError(f"{doing}: {_HINTS[code]} ({error})")
+    return EngineError(f"{doing} failed: {error}")
 
 
 def code_of(error: Exception) -> str:
