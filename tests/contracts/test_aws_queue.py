@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import pytest
+from aws_host import fresh_options
 from contract_host import EngineHost, RealTime
 from queue_contract import Promises, QueueContract
-from support.sqs_consumers import consumers
 
 from airless.core.clock import Clock
-from airless.core.steps import SteppedEngine
+from airless.engines.aws.engine import AwsEngine
 
 SQS = Promises(
     order=False,
@@ -29,16 +30,17 @@ SQS = Promises(
 
 @asynccontextmanager
 async def opened(endpoint: str) -> AsyncIterator[EngineHost]:
-    async with consumers(endpoint) as some:
+    """Consumers of queues of their own."""
+    options = fresh_options(endpoint, prefix=f"t{uuid.uuid4().hex[:12]}")
 
-        async def open_consumer(clock: Clock) -> SteppedEngine:
-            return some.engine(clock)
+    async def open_consumer(clock: Clock) -> AwsEngine:
+        return AwsEngine(options, clock=clock)
 
-        host = EngineHost(open_consumer, RealTime())
-        try:
-            yield host
-        finally:
-            await host.close()
+    host = EngineHost(open_consumer, RealTime())
+    try:
+        yield host
+    finally:
+        await host.close()
 
 
 class TestMinistackQueue(QueueContract):

@@ -15,6 +15,7 @@ from airless.core.outcome import Again, Dead, Done, Effects, Lost
 from airless.core.ports import Settlement, StateWrite
 from airless.core.retry import Retry
 from airless.engines.memory import MemoryEngine
+from airless.engines.memory.engine import MemoryQueue
 
 NOW = Retry(base_s=0.0)
 
@@ -41,6 +42,29 @@ class Failing(MemoryEngine):
         error = self.refuse(commit) if self.refuse else None
         if error is not None:
             raise error
+        return await super().commit(commit)
+
+
+class Keeping(MemoryQueue):
+    """A memory queue that keeps dead letters: here, as pairs of id and error."""
+
+    def __init__(self, engine):
+        super().__init__(engine)
+        self.dead = []
+
+    async def redrive(self, topic):
+        return 0
+
+
+class KeepingEngine(MemoryEngine):
+    """A memory engine whose queue keeps dead letters."""
+
+    def __init__(self):
+        super().__init__()
+        self.queue = Keeping(self)
+
+    async def commit(self, commit):
+        self.queue.dead += [(one.delivery.id, one.dead) for one in commit.settle if one.dead is not None]
         return await super().commit(commit)
 
 
@@ -434,3 +458,41 @@ async def test_the_observer_is_told_after_the_commit():
     one = Invocation(engine, Work(publish_copy), observe=lambda end: seen.append(len(engine.store.topics)))
     await run_batch(one, await take(engine))
     assert seen == [2]
+
+
+async def test_a_queue_that_keeps_dead_letters_gets_what_is_given_up_with_its_error():
+    async def fail(message):
+        raise PermanentError(f"no {message.data['n']}")
+
+    engine = KeepingEngine()
+    await engine.queue.publish_many([Message("in", {"n": n}, id=f"m{n}") for n in range(2)])
+    await engine.queue.publish_many([Message("error", {"n": 9}, id="e")])
+    await run_batch(invocation(engine, fail), await take(engine))
+    assert [(id, error.partition("\n")[0]) for id, error in engine.queue.dead] == [
+        ("m0", "no 0"),
+        ("m1", "no 1"),
+    ]
+    # The error topic is told as by other engines, and what fails there is kept with the others, not as an object.
+    await run_batch(invocation(engine, fail), [d for d in await take(engine, "error") if d.id == "e"])
+    assert [id for id, _ in engine.queue.dead] == ["m0", "m1", "e"]
+    assert (await engine.queue.depth("error")).messages == 2
+    assert await names(engine) == []
+
+
+async def test_what_is_done_or_put_off_is_no_dead_letter():
+    async def some(message):
+        return Done() if message.data["n"] else Again(60, charge=False)
+
+    engine = KeepingEngine()
+    await engine.queue.publish_many([Message("in", {"n": n}) for n in range(2)])
+    await run_batch(invocation(engine, some), await take(engine))
+    assert engine.queue.dead == []
+    assert (await engine.queue.depth("in")).delayed == 1
+
+
+async def test_engines_without_dead_letters_take_them_as_done():
+    engine = MemoryEngine()
+    await engine.queue.publish_many([Message("in", {})])
+    (got,) = await take(engine)
+    await engine.queue.settle([Settlement.given_up(got, "no")])
+    assert (await engine.queue.depth("in")).messages == 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 import pytest
-from support.sqs_consumers import consumers
+from support.sqs_consumers import as_record, consumers
 
 from airless.core.batch import run_batch
 from airless.core.codec import decode
@@ -15,6 +15,7 @@ from airless.core.invocation import Invocation
 from airless.core.message import Message
 from airless.core.outcome import Dead, Done, Outcome
 from airless.core.ports import DeadLetters, Settlement
+from airless.functions.acknowledging import Acknowledging
 
 
 @pytest.fixture(params=["ministack_endpoint", "fauxqs_endpoint"])
@@ -115,6 +116,22 @@ async def test_a_poison_message_ends_there_and_the_others_succeed(endpoint: str)
         assert (await engine.queue.depth("pages")).messages == 0
         (report,) = await engine.queue.receive("error", limit=2, lease_s=60, wait_s=2)
         assert decode("error", report.body, id="").data["event_id"] == "m3"
+        assert await some.queue().redrive("pages") == 1
+        (again,) = await engine.queue.receive("pages", limit=2, lease_s=60, wait_s=2)
+        assert (again.id, again.attempt) == ("m3", 0)
+
+
+async def test_a_poison_message_that_a_function_was_called_with_ends_there_too(
+    ministack_endpoint: str,
+) -> None:
+    async with consumers(ministack_endpoint) as some:
+        engine, name = some.engine(), some.queue_of("pages")
+        await engine.queue.publish_many([Message("pages", {"poison": n == 3}, id=f"m{n}") for n in range(6)])
+        records = [as_record(message, name) for message in await some.raw("pages")]
+        got = [delivery for delivery in await some.queue().deliveries_of(records) if delivery is not None]
+        view = Acknowledging(engine, got)
+        await run_batch(Invocation(view, Picky()), got)
+        assert set(view.ended) == {delivery.receipt for delivery in got}
         assert await some.queue().redrive("pages") == 1
         (again,) = await engine.queue.receive("pages", limit=2, lease_s=60, wait_s=2)
         assert (again.id, again.attempt) == ("m3", 0)

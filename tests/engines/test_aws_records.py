@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.sqs_consumers import Consumers, consumers
+from support.sqs_consumers import Consumers, as_record, consumers
 from support.sqs_proxy import SqsProxy
 
 from airless.core.errors import LeaseLost
@@ -17,32 +17,9 @@ from airless.core.ports import Delivery, Settlement
 from airless.engines.aws.limits import SqsLimits
 
 
-def record(message: dict[str, Any], queue: str) -> dict[str, Any]:
-    """A record as "Using Lambda with Amazon SQS" documents it, of a message as it was received."""
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {
-            name: {
-                "stringValue": value["StringValue"],
-                "stringListValues": [],
-                "binaryListValues": [],
-                "dataType": value["DataType"],
-            }
-            for name, value in message.get("MessageAttributes", {}).items()
-        },
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
-        "awsRegion": "us-east-1",
-    }
-
-
 async def event(some: Consumers, topic: str, *, fifo: bool = False) -> list[dict[str, Any]]:
-    queue = (await some.url(topic, fifo=fifo)).rpartition("/")[2]
-    return [record(message, queue) for message in await some.raw(topic, fifo=fifo)]
+    queue = some.queue_of(topic, fifo=fifo)
+    return [as_record(message, queue) for message in await some.raw(topic, fifo=fifo)]
 
 
 def bare(delivery: Delivery | None) -> Delivery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from airless.core.clock import SystemClock
 from airless.core.errors import EngineError, LeaseLost, MessageTooLarge
 from airless.core.message import Message
 from airless.core.ports import Settlement
+from airless.engines.aws.batches import Batches, together
 from airless.engines.aws.leases import Receipt
 from airless.engines.aws.limits import SQS_BYTES, SqsLimits
 from airless.engines.aws.sending import cut, lanes
@@ -89,6 +91,19 @@ async def test_large_messages_travel_by_the_mebibyte(proxy: SqsProxy) -> None:
         )
         # ministack counts the bodies alone; SQS the attributes too.
         assert size <= SQS_BYTES
+
+
+async def test_a_request_may_be_as_large_as_sqs_takes(proxy: SqsProxy) -> None:
+    """aiohttp warns of a body over 1 MiB in one piece, which a full batch is with its JSON around it."""
+    async with consumers(proxy.origin) as some:
+        bodies = [b64encode(os.urandom(196_500)) for _ in range(4)]
+        await together(some.queue().publish_raw("pages", body) for body in bodies)
+        sent = [asked.entries[0] for asked in proxy.of("SendMessageBatch")]
+        entries = [{name: value for name, value in entry.items() if name != "Id"} for entry in sent]
+        batches = Batches(some.clients, SqsLimits(), SystemClock())
+        await batches.send("pages", await some.url("pages"), entries)
+    assert len(proxy.of("SendMessageBatch")[-1].body) > 1024 * 1024
+    assert len(cut(entries, SqsLimits())) == 1
 
 
 async def test_an_entry_that_fails_is_sent_again_alone(ministack_endpoint: str) -> None:

@@ -37,6 +37,26 @@ async def test_topics_of_one_queue_each_get_their_own(ministack_endpoint: str, k
             assert sorted(got[topic]) == sorted((f"{topic}-{n}", 0) for n in range(10))
 
 
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_what_nobody_wants_is_not_asked_for_without_end(
+    ministack_endpoint: str, key: str | None
+) -> None:
+    with SqsProxy(ministack_endpoint) as proxy:
+        async with consumers(proxy.origin) as some:
+            queue = some.queue()
+            await queue.publish_many(
+                [Message("frontier/b", {}, id=f"{n}", ordering_key=key) for n in range(5)]
+            )
+            assert await queue.receive("frontier/a", limit=10, lease_s=60, wait_s=5) == []
+            assert len(proxy.asked) < 60
+            got = []
+            while len(got) < 5:
+                more = await queue.receive("frontier/b", limit=10, lease_s=60, wait_s=1)
+                await queue.settle([Settlement.done(delivery) for delivery in more])
+                got += more
+            assert sorted((d.id, d.attempt) for d in got) == [(f"{n}", 0) for n in range(5)]
+
+
 async def test_what_a_wait_that_was_given_up_brings_is_handed_back_uncharged(ministack_endpoint: str) -> None:
     async with consumers(ministack_endpoint) as some:
         one, two = some.queue(), some.queue()

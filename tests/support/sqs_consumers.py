@@ -35,9 +35,13 @@ class Consumers:
         queue, memory = self.queue(clock), MemoryEngine(self.store)
         return SteppedEngine(queue, memory.state, memory.objects, close=queue.aclose)
 
+    def queue_of(self, topic: str, *, fifo: bool = False, dead: bool = False) -> str:
+        """The name of the queue of a topic."""
+        return queue_name(self.clients.options.prefix, topic, fifo=fifo, dead=dead)
+
     async def url(self, topic: str, *, fifo: bool = False, dead: bool = False) -> str:
         sqs = await self.clients.sqs()
-        name = queue_name(self.clients.options.prefix, topic, fifo=fifo, dead=dead)
+        name = self.queue_of(topic, fifo=fifo, dead=dead)
         return (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
 
     async def raw(self, topic: str, *, fifo: bool = False, dead: bool = False) -> list[Any]:
@@ -61,3 +65,26 @@ async def consumers(endpoint: str, limits: SqsLimits | None = None) -> AsyncIter
         yield Consumers(clients, limits)
     finally:
         await clients.aclose()
+
+
+def as_record(message: dict[str, Any], queue: str) -> dict[str, Any]:
+    """A record as "Using Lambda with Amazon SQS" documents it, of a message as it was received."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {
+            name: {
+                "stringValue": value["StringValue"],
+                "stringListValues": [],
+                "binaryListValues": [],
+                "dataType": value["DataType"],
+            }
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
+        "awsRegion": "us-east-1",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class SqsProxy(Loopback):
         return [asked for asked in self.asked if asked.operation == operation]
 
     async def _pass(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        body = await request.content.read()  # `read()` would stop at 1 MiB
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         asked = Asked(operation, json.loads(body), body)
         self.asked.append(asked)
@@ -62,7 +63,7 @@ class SqsProxy(Loopback):
         headers = {name: request.headers[name] for name in names if name in request.headers}
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{self._upstream}{request.path}", data=body, headers=headers) as answer,
+            session.post(f"{self._upstream}{request.path}", data=io.BytesIO(body), headers=headers) as answer,
         ):
             content = await answer.read()
             if failed:

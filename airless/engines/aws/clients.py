@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
 from airless.core.errors import ConfigError, EngineError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Of one process to one service: as many as a bulk publish has requests under way.
 _CONNECTIONS = 64
+_PIECE_BYTES = 256 * 1024
 
 
 class AwsClients:
@@ -90,4 +92,11 @@ class AwsClients:
             )
         )
         self._meter.watch(client, service)
+        client.meta.events.register(f"before-send.{service}", _in_parts)
         return client
+
+
+def _in_parts(request: Any, **_: Any) -> None:
+    """A large body goes out in parts: aiohttp warns of one that it has to write in one piece."""
+    if isinstance(request.body, bytes) and len(request.body) > _PIECE_BYTES:
+        request.body = BytesIO(request.body)

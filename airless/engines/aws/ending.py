@@ -117,16 +117,22 @@ class Ending:
         ]
 
     async def hand_back(self, arrived: Sequence[Arrived], *, wait_s: float = 0.0) -> None:
-        """Messages that nobody has begun with: uncharged copies take their places."""
+        """Messages that nobody has begun with: uncharged copies take their places, after `wait_s`."""
         now = self._clock.now()
-        tags = [replace(one.tag, attempt=one.attempt, generation=one.tag.generation + 1) for one in arrived]
-        await self.replace(
-            arrived,
-            [
-                self._routes.out(tag, packed(one), now, wait_s=wait_s)
-                for tag, one in zip(tags, arrived, strict=True)
-            ],
-        )
+        copies = [
+            self._routes.out(
+                replace(
+                    one.tag,
+                    attempt=one.attempt,
+                    generation=one.tag.generation + 1,
+                    due=max(one.tag.due, now + wait_s) if wait_s > 0 else one.tag.due,
+                ),
+                packed(one),
+                now,
+            )
+            for one in arrived
+        ]
+        await self.replace(arrived, copies)
 
     async def replace(self, arrived: Sequence[Arrived], copies: Sequence[Outgoing]) -> None:
         """Send what takes the place of messages, then delete them, unless a host does."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from airless.core.clock import Clock
 from airless.core.errors import AirlessError
@@ -18,6 +20,7 @@ from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.faults import translated
 from airless.engines.aws.limits import SqsLimits
 from airless.engines.aws.records import Arrived, of_receive
+from airless.engines.aws.topics import is_fifo
 from airless.engines.aws.wire import ATTRIBUTE
 
 _log = logging.getLogger(__name__)
@@ -192,7 +195,9 @@ async def ask(
     clients: AwsClients, clock: Clock, queue: str, url: str, size: int, visible_s: int, wait_s: int
 ) -> list[Arrived]:
     """One ReceiveMessage. Raises EngineError."""
-    sqs = await clients.sqs()
+    sqs: Any = await clients.sqs()
+    # A try after a lost answer gets the messages that went with it: FIFO queues know it by this id.
+    attempt = {"ReceiveRequestAttemptId": uuid.uuid4().hex} if is_fifo(queue) else {}
     with translated(f"receiving from queue {queue}"):
         answer = await sqs.receive_message(
             QueueUrl=url,
@@ -201,6 +206,7 @@ async def ask(
             WaitTimeSeconds=wait_s,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
             MessageAttributeNames=[ATTRIBUTE],
+            **attempt,
         )
     prefix, now = clients.options.prefix, clock.now()
     return [of_receive(queue, prefix, message, now, visible_s) for message in answer.get("Messages") or ()]

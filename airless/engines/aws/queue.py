@@ -40,7 +40,7 @@ from airless.engines.aws.wire import Tag
 
 _log = logging.getLogger(__name__)
 
-# A message of another topic stays out of the way of who can't use it for this long.
+# A message of another topic stays out of the way of who can't use it for this long: asking costs money.
 _ELSEWHERE_S = 2.0
 # A queue that isn't there yet is looked for again after this.
 _LOOK_S = 1.0

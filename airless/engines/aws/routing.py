@@ -23,15 +23,12 @@ class Routes:
         self._prefix = prefix
         self._limits = limits
 
-    def out(self, tag: Tag, packed: Packed, now: float, *, wait_s: float = 0.0) -> Outgoing:
-        """With a key and due: the FIFO queue. Else the standard one, delayed as long as it can.
-
-        `wait_s` is the least wait, where the queue can wait at all.
-        """
+    def out(self, tag: Tag, packed: Packed, now: float) -> Outgoing:
+        """With a key and due: the FIFO queue. Else the standard one, delayed as long as it can."""
         tag = replace(tag, encoding=packed.encoding, claim=packed.claim)
         due_s = tag.due - now
         fifo = tag.key is not None and due_s <= 0
-        delay_s = 0 if fifo else max(0, min(math.ceil(max(due_s, wait_s)), self._limits.delay_s))
+        delay_s = 0 if fifo else max(0, min(math.ceil(due_s), self._limits.delay_s))
         return Outgoing(queue_name(self._prefix, tag.topic, fifo=fifo), packed.text, tag, delay_s)
 
     def dead(self, tag: Tag, packed: Packed, error: str) -> Outgoing:
