@@ -102,6 +102,11 @@ class OutboxState:
             self.carried_out(key, stored.version)
         return Versioned(stored.version, data)
 
+    async def peek(self, key: str) -> Versioned | None:
+        """As `State.load`. The outbox stays where it is."""
+        stored = await self.inner.load(key)
+        return None if stored is None else Versioned(stored.version, _parted(stored.data, key)[0])
+
     async def commit(self, write: StateWrite) -> str:
         return await self.commit_with(write, Outbox())
 
@@ -115,6 +120,14 @@ class OutboxState:
 
     def list(self, prefix: str) -> AsyncIterator[str]:
         return self.inner.list(prefix)
+
+
+async def peek(state: State, key: str) -> Versioned | None:
+    """What is stored under a key, for those who only look: nothing is carried out that was left to do.
+
+    Who loads a state repeats its outbox, and the messages of an old one are doubles that nobody may know any more.
+    """
+    return await (state.peek(key) if isinstance(state, OutboxState) else state.load(key))
 
 
 class SteppedEngine:

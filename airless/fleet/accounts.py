@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from airless.core.ports import Engine
+from airless.core.steps import peek
 from airless.crawl.counts import Counts
 from airless.crawl.layout import Layout
 from airless.crawl.records import read_document
@@ -30,7 +31,7 @@ async def read_accounts(engine: Engine, layout: Layout) -> Accounts:
 
     async def document(key: str) -> bytes | None:
         async with gate:
-            stored = await engine.state.load(key)
+            stored = await peek(engine.state, key)
         return None if stored is None else stored.data
 
     keys = [key async for key in engine.state.list(layout.shard_prefix)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from aws_host import S3Host, fresh_options
+from aws_host import S3Host, fresh_options, opened
 from support import emulators
 from support.faulty_proxy import FaultyProxy
+
+from airless.engines.aws.clients import AwsClients
+from airless.engines.aws.objects import S3Objects
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,23 @@ async def s3_host(s3_endpoint: str) -> AsyncIterator[S3Host]:
     host = S3Host(fresh_options(s3_endpoint))
     yield host
     await host.close()
+
+
+@pytest.fixture
+async def clients(s3_endpoint: str) -> AsyncIterator[AwsClients]:
+    async with opened(fresh_options(s3_endpoint)) as clients:
+        yield clients
+
+
+@pytest.fixture
+def proxy(ministack_endpoint: str) -> Iterator[FaultyProxy]:
+    with FaultyProxy(ministack_endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def through(proxy: FaultyProxy) -> AsyncIterator[AwsClients]:
+    """Clients of the proxy, with a bucket that is there already."""
+    async with opened(fresh_options(proxy.url)) as clients:
+        await S3Objects(clients, clients.options).put("", b"")
+        yield clients

@@ -12,7 +12,7 @@ from airless.core.codec import decode
 from airless.core.errors import Conflict, EngineError, LeaseLost
 from airless.core.message import Message
 from airless.core.ports import Commit, Settlement, StateWrite
-from airless.core.steps import Outbox, SteppedEngine, unwrap, wrap
+from airless.core.steps import Outbox, SteppedEngine, peek, unwrap, wrap
 from airless.engines.memory import MemoryEngine, MemoryStore
 
 
@@ -124,6 +124,25 @@ async def test_a_left_outbox_goes_out_with_the_next_load_and_is_replaced_by_the_
     await opened(store, clock).state.load("s")
     assert (await engine.queue.depth("links")).messages == 0
     assert [key async for key in engine.state.list("")] == ["s"]
+
+
+async def test_who_only_looks_carries_nothing_out() -> None:
+    store, clock = MemoryStore(), ManualClock()
+    with pytest.raises(Crash):
+        await opened(store, clock, Fuse(1)).commit(
+            Commit(state=[StateWrite("s", b"1", None)], publish=[Message("links", {}, id="a")])
+        )
+    engine = opened(store, clock)
+    found = await peek(engine.state, "s")
+    assert found is not None
+    assert found.data == b"1"
+    assert await peek(engine.state, "none") is None
+    assert (await engine.queue.depth("links")).messages == 0
+    assert await engine.state.load("s") == found
+    assert (await engine.queue.depth("links")).messages == 1
+    plain = MemoryEngine()
+    await plain.state.commit(StateWrite("s", b"1", None))
+    assert await peek(plain.state, "s") == await plain.state.load("s")
 
 
 async def test_who_committed_does_not_publish_again_on_its_own_load() -> None:

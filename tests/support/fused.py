@@ -128,15 +128,15 @@ def fused(engine: Any, fuse: Fuse) -> SteppedEngine:
 async def count(
     engine: SteppedEngine, topic: str, target: str | None, *, lease_s: float = 60.0, wait_s: float = 0.0
 ) -> None:
-    """Add up a topic's numbers, each once, and pass each on to `target`: an operator with applied ids."""
+    """Add up a topic's numbers, each once, and pass each on to `target`: an operator with applied ids.
+
+    A double may come later, or in the same batch.
+    """
     while batch := await engine.queue.receive(topic, limit=2, lease_s=lease_s, wait_s=wait_s):
         found = await engine.state.load(topic)
         state = json.loads(found.data) if found else {"applied": [], "total": 0}
-        fresh = [
-            message
-            for message in (decode(d.topic, d.body, id=d.id) for d in batch)
-            if message.id not in state["applied"]
-        ]
+        came = {message.id: message for message in (decode(d.topic, d.body, id=d.id) for d in batch)}
+        fresh = [message for message in came.values() if message.id not in state["applied"]]
         for message in fresh:
             state["applied"].append(message.id)
             state["total"] += message.data["number"]
