@@ -1,9 +1,12 @@
-"""With ``CI=true`` a test that is skipped, or expected to fail, has failed: nothing may be left out there."""
+"""With ``CI=true`` a test that is skipped, or expected to fail, has failed: nothing may be left out there.
+
+And emulators that many tests share: each keeps its things apart from the others' by a prefix of its own.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
@@ -31,3 +34,30 @@ def _nothing_left_out(report: Report) -> Report:
     if expected is not None:
         del report.wasxfail
     return report
+
+
+@pytest.fixture(scope="session")
+def aws_credentials() -> Iterator[None]:
+    """What the emulators take for an account, in this process's environment."""
+    from support import emulators  # not at the top: this file is tried out alone, too, in another folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulators.CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from support import emulators
+
+    with emulators.ministack(tmp_path_factory.mktemp("ministack") / "log") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def fauxqs_endpoint(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from support import emulators
+
+    with emulators.fauxqs(tmp_path_factory.mktemp("fauxqs") / "log") as endpoint:
+        yield endpoint

@@ -28,6 +28,8 @@ COMMANDS = {
     "send": Entry("airless.cli.send:send", "Publish messages on a topic."),
     "run": Entry("airless.cli.run:run", "Run an operator on the messages of a topic."),
     "cost": Entry("airless.cli.cost:cost", "Tell what a crawl costs in a cloud, before or afterwards."),
+    "deploy": Entry("airless.cli.deploy:deploy", "Put an operator or a spider into a cloud."),
+    "destroy": Entry("airless.cli.destroy:destroy", "Remove what was deployed."),
     "version": Entry("airless.cli.version:version", "Print the version."),
 }
 

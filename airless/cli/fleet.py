@@ -11,7 +11,10 @@ import click
 
 from airless.core.clock import SystemClock
 from airless.core.errors import ConfigError
+from airless.core.targets import load_target
 from airless.crawl.job import Job
+from airless.crawl.spider import Spider
+from airless.deploy.sources import target_of
 from airless.local.crawl import Plan, Result
 from airless.local.crawl.run import Control
 
@@ -34,7 +37,8 @@ def job_of(plan: Plan, options: dict[str, Any]) -> Job:
     )
     return Job(
         name=name,
-        spider=plan.spider,
+        # By the name that it has in a package: a path of this machine says nothing to a function.
+        spider=target_of(load_target(plan.spider, Spider)),
         seeds=plan.seeds,
         settings=plan.settings,
         allowed_domains=plan.allowed_domains,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import signal
 import sys
 import time
@@ -22,7 +21,7 @@ from airless.core.outcome import Again, Dead, Done, Ended
 from airless.core.targets import load_target
 from airless.engines import open_engine
 from airless.local.loop import run_operator
-from airless.operators.operator import Operator
+from airless.operators.operator import Operator, default_topic
 
 _INTERRUPTED = 130
 
@@ -79,12 +78,6 @@ def _end_at_once() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(_INTERRUPTED)
-
-
-def default_topic(kind: type[Operator]) -> str:
-    """The class's name in kebab case, without "Operator" at its end: ``SendMail`` works on ``send-mail``."""
-    name = re.sub(r"(?<=.)Operator$", "", kind.__name__)
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
 def line(end: Ended) -> str:

@@ -3,7 +3,7 @@
 Nothing is acknowledged before its effects are durable: what a message's work publishes and writes is
 collected, and goes into the same commit as its acknowledgement. A failure is judged by the retry policy; a
 message that is given up is reported on the error topic, and one that fails *there* goes raw into the
-terminal sink, which publishes nothing.
+terminal sink, which publishes nothing. A queue that keeps dead letters keeps both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from airless.core.errors import (
 from airless.core.failure import error_report, error_text, sink_name
 from airless.core.message import Message
 from airless.core.outcome import Again, Dead, Done, Effects, Ended, Lost, Outcome, Runner
-from airless.core.ports import Commit, Delivery, Engine, Settlement, StateWrite
+from airless.core.ports import Commit, DeadLetters, Delivery, Engine, Settlement, StateWrite
 from airless.core.retry import Retry, earlier_attempts
 
 _log = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class Invocation:
         self.clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         self._observe = observe
+        self._keeps_dead = isinstance(engine.queue, DeadLetters)
 
     async def run(self, deliveries: Sequence[Delivery]) -> list[Ended]:
         """Run the operator once, on up to its `batch_size` messages; nothing is committed yet."""
@@ -195,6 +196,8 @@ class Invocation:
             if isinstance(end.outcome, Again):
                 again = end.outcome
                 settle.append(Settlement.retry(end.delivery, again.delay_s, charge=again.charge))
+            elif isinstance(end.outcome, Dead) and self._keeps_dead:
+                settle.append(Settlement.given_up(end.delivery, end.outcome.error))
             else:
                 settle.append(Settlement.done(end.delivery))
         return Commit(put=put, state=state, publish=publish, settle=settle, delete=delete)
@@ -205,6 +208,8 @@ class Invocation:
         if not isinstance(end.outcome, Dead):
             return Effects()
         if not end.outcome.publish:
+            if self._keeps_dead:
+                return Effects()
             return Effects(put={sink_name(end.delivery.topic, end.delivery.id): end.delivery.body})
         raw = end.delivery.body if end.message is None else None
         message = end.message or Message(
@@ -253,7 +258,8 @@ class Invocation:
         if isinstance(outcome, Again) and outcome.charge:
             _log.warning("%s on %s: again in %.1f s: %s", id, topic, outcome.delay_s, outcome.reason)
         elif isinstance(outcome, Dead):
-            place = self.policy.error_topic if outcome.publish else sink_name(topic, id)
+            sink = "the dead letters" if self._keeps_dead else sink_name(topic, id)
+            place = self.policy.error_topic if outcome.publish else sink
             _log.error("%s on %s: given up, kept on %s: %s", id, topic, place, outcome.error)
         elif isinstance(outcome, Lost):
             _log.warning("%s on %s: its lease was lost, another consumer has it", id, topic)

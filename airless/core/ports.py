@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from airless.core.message import Message
 
@@ -26,12 +26,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a delivery ends: done, or again after `delay_s`; `charge` counts the attempt."""
+    """How a delivery ends: done, or again after `delay_s`; `charge` counts the attempt.
+
+    `dead` is the error for which it is given up, where the queue keeps dead letters (`DeadLetters`); to others it
+    is done.
+    """
 
     delivery: Delivery
     again: bool = False
     delay_s: float = 0.0
     charge: bool = True
+    dead: str | None = None
 
     @classmethod
     def done(cls, delivery: Delivery) -> Settlement:
@@ -40,6 +45,10 @@ class Settlement:
     @classmethod
     def retry(cls, delivery: Delivery, delay_s: float = 0.0, *, charge: bool = True) -> Settlement:
         return cls(delivery, again=True, delay_s=delay_s, charge=charge)
+
+    @classmethod
+    def given_up(cls, delivery: Delivery, error: str) -> Settlement:
+        return cls(delivery, dead=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +96,22 @@ class Commit:
 class Queue(Protocol):
     """Topics. At least once; nothing is gone before it is settled as done.
 
-    A message published with the id of one that is still waiting on the topic is that message: the second is ignored.
-    Higher priority first, then by the time from which a message can be had, then as published. While a message with
-    an ordering key is leased, others of that key go to the same consumer only, in order. A consumer is one opened
-    engine.
+    While a message with an ordering key is leased, others of that key go to nobody else, and they come in the order
+    in which they were published; what is retried or had to wait goes behind. A consumer is one
+    opened engine.
+
+    Engines with transactions promise more: a message published with the id of one that is still waiting on the
+    topic is that message, and the second is ignored; higher priority comes first, then what could be had first,
+    then as published; the consumer that leases a message of a key may have more of that key. Elsewhere a double may
+    come (or be ignored for some minutes, even when the first is done: ids are not used again), order holds within a
+    key alone, and a key's next message may come only when the one before is settled.
     """
 
     async def publish_many(self, messages: Sequence[Message]) -> None:
-        """Durable when it returns: all of them or, on an error, none."""
+        """Durable when it returns: all of them or, on an error, none.
+
+        Engines without transactions: on an error some may be out; to publish all once more is right.
+        """
         ...
 
     async def receive(
@@ -109,11 +126,16 @@ class Queue(Protocol):
         """Up to `limit` messages, leased for `lease_s`; an empty list if none came in `wait_s`.
 
         `keys` asks for these ordering keys alone. It is a hint: engines that can't select deliver what comes.
+        Brokers lease for whole seconds, at least as long as asked, and see what was published a moment later.
         """
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """End leases. Raises LeaseLost, with nothing applied, where one of them is no longer ours."""
+        """End leases. Raises LeaseLost, with nothing applied, where one of them is no longer ours.
+
+        A lease that ran out and was given to nobody else may still be ours. Engines without transactions: it is
+        lost; and where it turns out late that one is lost, the others are settled, which to do again is no error.
+        """
         ...
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
@@ -122,6 +144,15 @@ class Queue(Protocol):
 
     async def depth(self, topic: str) -> Depth:
         """What waits on a topic (exact on the embedded engines, an estimate elsewhere)."""
+        ...
+
+
+@runtime_checkable
+class DeadLetters(Protocol):
+    """A queue that keeps what was given up, with its error, until somebody brings it back or its time is over."""
+
+    async def redrive(self, topic: str) -> int:
+        """Publish a topic's dead letters again, their attempts counted from 0; how many there were."""
         ...
 
 
@@ -156,6 +187,34 @@ class Objects(Protocol):
 
     def list(self, prefix: str) -> AsyncIterator[str]:
         """The names that start with a prefix, in order."""
+        ...
+
+
+class Secrets(Protocol):
+    """What must not stand in code or in messages. A value that was changed may be given out for a short while yet."""
+
+    async def get(self, name: str) -> str | None:
+        """The value; None where there is none of this name."""
+        ...
+
+
+class Schedules(Protocol):
+    """Messages that come at their times, at least once each, with an id that follows from schedule and time."""
+
+    async def put(self, name: str, when: str, message: Message, *, timezone: str = "UTC") -> None:
+        """Make a schedule, or replace the one of this name.
+
+        `when` is cron's five fields (``0 6 * * MON-FRI``) or a rate (``rate(5 minutes)``). Raises ConfigError where
+        it can't be read, and where the engine can't send such a message at a time.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """A name that is not there is no error."""
+        ...
+
+    def list(self) -> AsyncIterator[str]:
+        """The names, in order."""
         ...
 
 

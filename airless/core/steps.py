@@ -27,6 +27,7 @@ from typing import Self
 
 import orjson
 
+from airless.core.at_once import each
 from airless.core.codec import decode, encode
 from airless.core.errors import EngineError
 from airless.core.message import Message
@@ -34,6 +35,8 @@ from airless.core.ports import Commit, Objects, Queue, State, StateWrite, Versio
 
 _MAGIC = b"AOB1"
 _HEAD = struct.Struct(">4sI")
+# The objects of a commit are put side by side; more than this would only wait for each other's connections.
+_PUTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +58,43 @@ def wrap(data: bytes, outbox: Outbox) -> bytes:
 
 def unwrap(stored: bytes, key: str) -> tuple[bytes, Outbox]:
     """The data and the outbox. Raises EngineError where the state was not written by `wrap`."""
+    data, packed = _parted(stored, key)
+    return data, _unpacked(packed)
+
+
+def _parted(stored: bytes, key: str) -> tuple[bytes, bytes]:
     if len(stored) < _HEAD.size or not stored.startswith(_MAGIC):
         raise EngineError(f"state {key!r} was not written by airless: it has no outbox")
     end = _HEAD.size + _HEAD.unpack_from(stored)[1]
     if len(stored) < end:
         raise EngineError(f"state {key!r} is cut short")
-    if end == _HEAD.size:
-        return stored[end:], Outbox()
-    publish, delete = orjson.loads(stored[_HEAD.size : end])
-    messages = [decode(topic, body.encode(), id="") for topic, body in publish]
-    return stored[end:], Outbox(messages, delete)
+    return stored[end:], stored[_HEAD.size : end]
+
+
+def _unpacked(packed: bytes) -> Outbox:
+    if not packed:
+        return Outbox()
+    publish, delete = orjson.loads(packed)
+    return Outbox([decode(topic, body.encode(), id="") for topic, body in publish], delete)
 
 
 class OutboxState:
     """`State` whose values carry an outbox: who loads a version carries its outbox out first."""
 
     def __init__(self, state: State, queue: Queue, objects: Objects) -> None:
-        self._state = state
+        self.inner = state
         self._queue = queue
         self._objects = objects
         self._carried_out: dict[str, str] = {}
 
     async def load(self, key: str) -> Versioned | None:
         """As `State.load`, after carrying out the outbox that was left there."""
-        stored = await self._state.load(key)
+        stored = await self.inner.load(key)
         if stored is None:
             return None
-        data, outbox = unwrap(stored.data, key)
+        data, packed = _parted(stored.data, key)
         if self._carried_out.get(key) != stored.version:
+            outbox = _unpacked(packed)
             if outbox.publish:
                 await self._queue.publish_many(outbox.publish)
             if outbox.delete:
@@ -95,14 +107,14 @@ class OutboxState:
 
     async def commit_with(self, write: StateWrite, outbox: Outbox) -> str:
         """The new version, whose outbox the caller carries out."""
-        return await self._state.commit(StateWrite(write.key, wrap(write.data, outbox), write.expected))
+        return await self.inner.commit(StateWrite(write.key, wrap(write.data, outbox), write.expected))
 
     def carried_out(self, key: str, version: str) -> None:
         """Spare the next load of this version its outbox."""
         self._carried_out[key] = version
 
     def list(self, prefix: str) -> AsyncIterator[str]:
-        return self._state.list(prefix)
+        return self.inner.list(prefix)
 
 
 class SteppedEngine:
@@ -120,8 +132,7 @@ class SteppedEngine:
 
     async def commit(self, commit: Commit) -> tuple[str, ...]:
         """As `Engine.commit`, in steps. LeaseLost may come after the state was committed: see the module."""
-        for name, data in commit.put.items():
-            await self.objects.put(name, data)
+        await each(lambda item: self.objects.put(*item), commit.put.items(), at_once=_PUTS)
         versions: list[str] = []
         for write in commit.state:
             outbox = Outbox() if versions else Outbox(commit.publish, commit.delete)

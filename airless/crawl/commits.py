@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from airless.core.clock import Clock
 from airless.core.ports import Commit, Engine
@@ -12,17 +13,32 @@ from airless.crawl.shard import Shard
 from airless.crawl.shards import Shards
 from airless.crawl.workers import Workers
 
-INTERVAL_S = 0.25
-# At first others wait for what a process finds, and it has little to commit.
-FIRST_INTERVAL_S = 0.03
 VISITS = 4_000
 ITEM_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often is committed: every `interval_s` at the latest, and at first, from `first_s` on, more often.
+
+    `eager` commits also as soon as a worker has nothing to do: others may wait for what was found. Without it that
+    is done only when nothing at all is under way, which is right where each commit costs money and what it publishes
+    comes to a later invocation anyhow.
+    """
+
+    interval_s: float = 0.25
+    # At first others wait for what a process finds, and it has little to commit.
+    first_s: float = 0.03
+    eager: bool = True
+
+
+OFTEN = Cadence()
 
 
 class Commits:
     """Writes what the shards have gathered: for a worker with nothing to do, for a large group, or in time.
 
-    `committed` is called after each commit, with whether it published something.
+    `committed` is called after each commit, with whether it published something, `committing` before each.
     """
 
     def __init__(
@@ -33,6 +49,9 @@ class Commits:
         workers: Workers,
         clock: Clock,
         committed: Callable[[bool], None],
+        cadence: Cadence = OFTEN,
+        *,
+        committing: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._shards = shards
@@ -40,6 +59,8 @@ class Commits:
         self._workers = workers
         self._clock = clock
         self._committed = committed
+        self._cadence = cadence
+        self._committing = committing
         self._change = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -88,7 +109,8 @@ class Commits:
             if not self._waiting:
                 continue
             now = loop.time()
-            due = now + min(INTERVAL_S, max(FIRST_INTERVAL_S, (now - began) / 4))
+            cadence = self._cadence
+            due = now + min(cadence.interval_s, max(cadence.first_s, (now - began) / 4))
             self._timer = loop.call_at(due, self._change.set)
             try:
                 while not self._wanted() and loop.time() < due:
@@ -107,6 +129,7 @@ class Commits:
         self._visits = self._item_bytes = 0
         for shard in self._shards:
             await shard.merge(self._engine)
+        self._committing()
         commit, changed = self._collect()
         if changed or commit.settle:
             versions = await self._engine.commit(commit)
@@ -117,9 +140,12 @@ class Commits:
         self._change.set()
 
     def _wanted(self) -> bool:
-        if self._workers.idle and not self._schedule.size:
+        if not self._schedule.size and self._nobody_is_busy():
             return True
         return self._visits >= VISITS or self._item_bytes >= ITEM_BYTES
+
+    def _nobody_is_busy(self) -> bool:
+        return self._workers.idle if self._cadence.eager else not self._workers.under_way
 
     def _collect(self) -> tuple[Commit, list[Shard]]:
         changed = [shard for shard in self._shards if shard.dirty]

@@ -17,7 +17,7 @@ from airless.core.clock import Clock
 from airless.core.errors import AirlessError
 from airless.core.ports import Engine
 from airless.crawl.budget import Budget, Unlimited
-from airless.crawl.commits import Commits
+from airless.crawl.commits import OFTEN, Cadence, Commits
 from airless.crawl.concurrency import Bounds, Concurrency, Meter, Stretch
 from airless.crawl.counts import Counts
 from airless.crawl.discovery import Discovery
@@ -30,13 +30,16 @@ from airless.crawl.lane import Ended, Lanes
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
 from airless.crawl.request import Follow, Request
+from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.schedule import HostQueue, Schedule
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
 from airless.crawl.shard import Shard
 from airless.crawl.shards import Shards
 from airless.crawl.spider import Spider
+from airless.crawl.stint import Stint
 from airless.crawl.visit import Outcome, Visitor
+from airless.crawl.warm import WarmShards
 from airless.crawl.workers import Workers
 
 LEASE_S = 120.0
@@ -46,7 +49,10 @@ LOOK_S = 0.5
 class Crawler:
     """One process's part of a crawl. `run` ends after `stop`, with the inbox, or with the first fault.
 
-    `on_quiet` is called where a commit leaves it quiet.
+    `robots` and `warm` shards are what outlives it, in hosts that make one crawler after the other. `wary`: the one
+    before may have died over these messages, and asked any of their hosts just then. `others_wait` says that nobody
+    else in this invocation has work soon, so that waiting has its price. `on_quiet` is called where a commit leaves it
+    quiet.
     """
 
     def __init__(
@@ -64,15 +70,24 @@ class Crawler:
         budget: Budget | None = None,
         board: Board | None = None,
         bounds: Bounds | None = None,
-        deadline_s: float = math.inf,
+        stint: Stint | None = None,
+        cadence: Cadence = OFTEN,
+        robots: RobotsCache | None = None,
+        warm: WarmShards | None = None,
+        wary: bool = False,
+        others_wait: Callable[[], bool] = lambda: True,
         rng: random.Random | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - jitter, no secret
         budget = budget or Unlimited()
+        self._stint = stint or Stint()
+        self._others_wait = others_wait
         self._bounds = bounds or Bounds.of(settings.pace.concurrency)
         self._inbox = inbox
         self._clock = clock
-        self._shards = Shards(engine, layout, settings, owns=owns, rng=rng)
+        self._shards = Shards(engine, layout, settings, owns=owns, rng=rng, warm=warm)
+        if wary:
+            self._shards.wary_at = clock.now()
         self._schedule = Schedule(lambda host: self._shards.new_host(host, probing=self._gate.probes))
         if settings.limits.depth is not None:
             self._shards.levels = Levels(board or OwnBoard())
@@ -84,14 +99,14 @@ class Crawler:
             entered=self._shards.entered if self._shards.levels is not None else None,
         )
         self._visitor = Visitor(spider, settings, fetcher, clock, rng)
-        self._gate = Gate(settings, fetcher, clock, self._opened)
+        self._gate = Gate(settings, fetcher, clock, self._opened, robots)
         self._workers = Workers(
             self._schedule,
             budget,
             clock,
             limit=self._bounds.start,
             levels=self._shards.levels,
-            deadline_s=deadline_s,
+            deadline_s=self._stint.stop_s,
         )
         self._lanes: Lanes | None = None
         if isinstance(fetcher, QuickFetcher):
@@ -113,7 +128,17 @@ class Crawler:
             clock,
             lambda: self._commits.changed(),
         )
-        self._commits = Commits(engine, self._shards, self._schedule, self._workers, clock, self._committed)
+        self._commits = Commits(
+            engine,
+            self._shards,
+            self._schedule,
+            self._workers,
+            clock,
+            self._committed,
+            cadence,
+            committing=self._put_off,
+        )
+        self._cut = False
         self._workers.on_idle = self._commits.changed
         self.on_quiet: Callable[[], None] = lambda: None
 
@@ -144,6 +169,23 @@ class Crawler:
         """Nothing is under way, and nothing may start (the page budget is spent)."""
         return self._workers.starved and not self._commits.pending
 
+    @property
+    def rests_until_s(self) -> float:
+        """When something may start (epoch), as far as time alone decides; -inf while something is under way."""
+        if self._workers.under_way or self._schedule.has_ready:
+            return -math.inf
+        return self._schedule.next_at()
+
+    @property
+    def stalled(self) -> bool:
+        """Nothing of what is in hand may start for longer than is worth waiting."""
+        rest_s = self.rests_until_s - self._clock.now()
+        return self._schedule.size > 0 and rest_s > self._stint.wait_at_most_s
+
+    def _is_over(self) -> bool:
+        """There is nothing left to do with what a one-shot was given, or not for now."""
+        return self.quiet or self.starved or (self.stalled and self._others_wait())
+
     def stop(self) -> None:
         """Start nothing more, finish what is under way, commit, hand the rest back."""
         self._workers.stop()
@@ -158,7 +200,8 @@ class Crawler:
             async with asyncio.TaskGroup() as group:
                 self._workers.staff(group, self._turn)
                 adapting = group.create_task(self._adapt(group))
-                intake = group.create_task(self._intake.run(lambda: self.quiet or self.starved, self.stop))
+                intake = group.create_task(self._intake.run(self._is_over, self.stop))
+                watch = group.create_task(self._keep_stint())
                 leases = group.create_task(self._keep_leases())
                 commits = group.create_task(self._commits.run())
                 await self._workers.stopping.wait()
@@ -167,11 +210,13 @@ class Crawler:
                 await intake
                 self._workers.pump()
                 await self._workers.drained()
+                watch.cancel()
                 self._commits.close()
                 await commits
                 leases.cancel()
-                self._intake.hand_back()
+                self._intake.hand_back(least_s=self._stint.wait_at_most_s if self.stalled else 0.0)
                 await self._commits.commit()
+            self._shards.keep_warm()
         except BaseExceptionGroup as failures:
             raise first_fault(failures) from failures
         finally:
@@ -196,6 +241,8 @@ class Crawler:
 
     def _ended(self, ended: Sequence[Ended]) -> None:
         """What came of turns that ended together."""
+        if self._cut:
+            return
         now = self._clock.now()
         for queue, _, outcome in ended:
             queue.pace.finished(now, outcome.status, outcome.latency_s, outcome.error, outcome.retry_after_s)
@@ -239,6 +286,8 @@ class Crawler:
         for queue, entry, outcome in ended:
             kind = outcome.kind
             if kind == "wait":
+                # Nothing has ended, but who goes on should know why.
+                loaded[entry.held.shard].touched.add(queue.host)
                 continue
             visits += 1
             request, held = entry.request, entry.held
@@ -293,10 +342,34 @@ class Crawler:
         if self.quiet:
             self.on_quiet()
 
+    def _put_off(self) -> None:
+        """What hosts can't take yet goes out with the wait: it would come to be handed back."""
+        if self._inbox.endless:
+            return
+        late = self._schedule.late(self._clock.now(), self._stint.wait_at_most_s)
+        if late:
+            for shard in self._shards:
+                shard.put_off(late)
+
     def _opened(self, queue: HostQueue) -> None:
         """The host may have more under way than before."""
         self._schedule.wake(queue)
         self._workers.pump()
+
+    async def _keep_stint(self) -> None:
+        """Stop when it is time to; later let go of what is under way still."""
+        if self._stint.stop_s == math.inf:
+            return
+        await self._clock.sleep(self._stint.stop_s - self._clock.now())
+        self.stop()
+        await self._clock.sleep(self._stint.cut_off_s - self._clock.now())
+        now = self._clock.now()
+        self._cut = True
+        for queue in self._schedule.under_way():
+            self._shards.touch(queue.host)
+            while queue.pace.in_flight:
+                queue.pace.finished(now, status=None, latency_s=0.0)
+        self._workers.cut_off()
 
     async def _adapt(self, group: asyncio.TaskGroup) -> None:
         """Look now and then how the crawl does, and have more or fewer requests under way."""

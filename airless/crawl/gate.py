@@ -25,21 +25,22 @@ _LIGHT_BYTES = 8_192
 
 
 class Gate:
-    """Says of a URL whether it may be fetched now. `opened` is called when a host may have more under way."""
+    """Says of a URL whether it may be fetched now. `opened` is called when a host may have more under way.
+
+    `robots` are the rules that several gates share; without them it has its own.
+    """
 
     def __init__(
-        self, settings: Settings, fetcher: Fetcher, clock: Clock, opened: Callable[[HostQueue], None]
+        self,
+        settings: Settings,
+        fetcher: Fetcher,
+        clock: Clock,
+        opened: Callable[[HostQueue], None],
+        robots: RobotsCache | None = None,
     ) -> None:
         self._clock = clock
         self._opened = opened
-        self._robots: RobotsCache | None = None
-        if settings.obey_robots:
-            self._robots = RobotsCache(
-                fetcher,
-                agent=settings.http.user_agent,
-                clock=clock,
-                max_crawl_delay_s=settings.pace.max_crawl_delay_s,
-            )
+        self._robots = robots if robots is not None else robots_of(settings, fetcher, clock)
 
     @property
     def probes(self) -> bool:
@@ -82,7 +83,12 @@ class Gate:
         if self._robots is None:
             return None
         site = origin(url)
+        if queue.unread is not None and self._robots.dump(queue.unread[0]) is None:
+            # Another process has tried before, and its tries count.
+            self._robots.load(queue.unread[0], queue.unread[1].encode())
         robots = self._robots.known(site) or await self._robots.get(site)
+        if robots.unreachable and (dump := self._robots.dump(site)) is not None:
+            queue.unread = site, dump.decode()
         if robots.unreachable and robots.failures < ROBOTS_TRIES:
             queue.blocked_until = robots.expires_s
             return Outcome("wait")
@@ -91,6 +97,8 @@ class Gate:
         delay_s = robots.rules.crawl_delay_s or 0.0
         if queue.probing or delay_s > queue.crawl_delay_s:
             self._learned(queue, site, delay_s)
+            if queue.wary and delay_s:
+                return Outcome("wait")
         return _refused(robots, url)
 
     def skips(self, queue: HostQueue, url: str) -> Outcome | None:
@@ -106,13 +114,27 @@ class Gate:
         if delay_s > queue.crawl_delay_s:
             logger.info("%s asks for a crawl delay of %g s", site, delay_s)
             queue.crawl_delay_s = delay_s
-            queue.pace.set_crawl_delay(delay_s)
+        # Also where there is none: the one that was remembered of the host may be out of date.
+        queue.pace.set_crawl_delay(queue.crawl_delay_s)
         # The turn began before the rules were known: the distance to the next one counts from here.
         now = self._clock.now()
         queue.pace.finished(now, status=None, latency_s=0.0)
         queue.pace.started(now)
         queue.probing = False
+        queue.unread = None
         self._opened(queue)
+
+
+def robots_of(settings: Settings, fetcher: Fetcher, clock: Clock) -> RobotsCache | None:
+    """The robots rules for a crawl with these settings; None where it heeds none."""
+    if not settings.obey_robots:
+        return None
+    return RobotsCache(
+        fetcher,
+        agent=settings.http.user_agent,
+        clock=clock,
+        max_crawl_delay_s=settings.pace.max_crawl_delay_s,
+    )
 
 
 def _refused(robots: Robots, url: str) -> Outcome | None:

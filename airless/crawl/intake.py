@@ -110,13 +110,16 @@ class Intake:
                 poll_s = min(POLL_S, 2 * poll_s) if self._workers.idle else POLL_S
                 self._workers.pump()
 
-    def hand_back(self) -> None:
-        """Return what is in hand and has not ended, and what was never read."""
+    def hand_back(self, *, least_s: float = 0.0) -> None:
+        """Return what is in hand and has not ended, for `least_s` at least, and what was never read."""
+        # Who goes on here may do so at any time. Where the queue begins the next invocation, it waits until there is
+        # something to do.
+        waits_s = {} if self._inbox.endless else self._schedule.waits_s(self._clock.now())
         for entry in self._schedule.drain():
             self._shards.loaded[entry.held.shard].buffered -= 1
         for shard in self._shards:
             for held in shard.held_messages:
-                shard.give_back(held)
+                shard.give_back(held, max(least_s, waits_s.get(held, 0.0)))
         self._shards.strays += [Settlement.retry(unread, charge=False) for unread in self._inbox.unread()]
 
     async def _ask(self) -> bool:

@@ -99,6 +99,11 @@ class HostPace:
         self._paced = bool(self._settings.delay_s or self._crawl_delay_s)
         self._set_limit(self._limit)
 
+    @property
+    def gap_s(self) -> float:
+        """Seconds between two starts, in the middle of the jitter."""
+        return self._gap_s(0.0)
+
     def ready_at(self, now: float) -> float:
         """When a request may start: `now` or later; inf until one of those in flight has finished."""
         if self.in_flight >= self.limit:
@@ -127,6 +132,10 @@ class HostPace:
         self.in_flight += 1
         if self._paced:
             self._next_start = now + self._gap_s(self._rng.uniform(-1.0, 1.0))
+
+    def started_elsewhere(self, now: float) -> None:
+        """Somebody who left no word may have asked the host just now."""
+        self._next_start = max(self._next_start, now + self._gap_s(1.0))
 
     def finished(
         self,
@@ -191,8 +200,11 @@ class HostPace:
 
         Times before `now` no longer bind anybody and are left out. Requests in flight are not part of it.
         """
+        bound = self._next_start > now and self._gap_s(1.0) > 0
         state = {
-            "next": round(self._next_start, 3) if self._next_start > now and self._gap_s(1.0) else 0.0,
+            "next": math.ceil(self._next_start * 1_000) / 1_000 if bound else 0.0,
+            # Without it the next start would be bound by the settings' delay alone.
+            "crawl_delay": self._crawl_delay_s,
             "hold": round(self._hold_until, 3) if self._hold_until > now else 0.0,
             "limit": round(self._limit, 2) if self._limit < self._ceiling else 0.0,
             "backoffs": self._backoffs,
@@ -204,6 +216,7 @@ class HostPace:
 
     def restore(self, state: Mapping[str, float]) -> None:
         """Take up what `dump` gave, bounded by these settings."""
+        self.set_crawl_delay(float(state.get("crawl_delay", 0.0)))
         self._next_start = float(state.get("next", 0.0))
         self._hold_until = float(state.get("hold", 0.0))
         self._set_limit(min(max(1.0, float(state.get("limit", self._ceiling))), float(self._ceiling)))

@@ -8,7 +8,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from airless.crawl.held import Entry
+from airless.crawl.held import Entry, Held
 from airless.crawl.pace import HostPace
 from airless.crawl.request import Request
 from airless.crawl.robots import Rules
@@ -18,6 +18,8 @@ HostRules = tuple[str, float, Rules]
 
 # Idle hosts are forgotten beyond this number, so that a broad crawl's memory is bounded.
 _REMEMBERED_HOSTS = 10_000
+# How far ahead turns are counted on: some of those in front may need none.
+_FORESEEN_S = 900.0
 
 
 class HostQueue:
@@ -25,6 +27,8 @@ class HostQueue:
 
     While `probing`, before the host's robots.txt is known, one request at a time may be under way. `pages` is
     how many it gave; no more are under way than are left of its `cap`. `rules` is what the gate remembers of it.
+    `wary`: somebody who left no word may have asked the host just before. `unread` is an origin whose robots.txt
+    can't be had, and what is known of it (`RobotsCache.dump`).
     """
 
     __slots__ = (
@@ -40,6 +44,8 @@ class HostQueue:
         "queued",
         "rules",
         "size",
+        "unread",
+        "wary",
     )
 
     def __init__(self, host: str, pace: HostPace, *, pages: int = 0, cap: float = math.inf) -> None:
@@ -50,6 +56,8 @@ class HostQueue:
         self.blocked_until = 0.0
         self.crawl_delay_s = 0.0
         self.probing = False
+        self.wary = False
+        self.unread: tuple[str, str] | None = None
         self.queued = False
         self.rules: HostRules | None = None
         self.size = 0
@@ -107,9 +115,13 @@ class HostQueue:
         at = pace.ready_at(now)
         return at if at > self.blocked_until else self.blocked_until
 
+    def entries(self) -> list[Entry]:
+        """Everything that waits here, in the order of its turns."""
+        return [entry for _, _, lane in self._order for entry in lane]
+
     def take_all(self) -> list[Entry]:
         """Everything that waits here, taken out."""
-        entries = [entry for lane in self._lanes.values() for entry in lane]
+        entries = self.entries()
         self._lanes.clear()
         self._order.clear()
         self.size = 0
@@ -221,6 +233,34 @@ class Schedule:
         """Everything that waits for one host, taken out."""
         self.size -= queue.size
         return queue.take_all()
+
+    def under_way(self) -> list[HostQueue]:
+        """The hosts that requests are on their way to."""
+        return [queue for queue in self._hosts.values() if queue.pace.in_flight]
+
+    def waits_s(self, now: float) -> dict[Held, float]:
+        """How long each message with requests here has to wait until one of them may start.
+
+        Those behind others of their host have to wait for the turns of these too, as long as that can be told.
+        """
+        waits: dict[Held, float] = {}
+        for queue in self._hosts.values():
+            if not queue.size:
+                continue
+            first_s, gap_s = max(0.0, queue.ready_at(now) - now), queue.pace.gap_s
+            for place, entry in enumerate(queue.entries()):
+                wait_s = first_s + min(place * gap_s, _FORESEEN_S)
+                waits[entry.held] = min(wait_s, waits.get(entry.held, math.inf))
+        return waits
+
+    def late(self, now: float, after_s: float) -> dict[str, float]:
+        """The hosts that can't take one request more within `after_s`, and when they can."""
+        late: dict[str, float] = {}
+        for queue in self._hosts.values():
+            at = queue.ready_at(now)
+            if now + after_s < at < math.inf:
+                late[queue.host] = at + min(queue.size * queue.pace.gap_s, _FORESEEN_S)
+        return late
 
     def drain(self) -> list[Entry]:
         """Everything that waits, taken out."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -19,7 +19,7 @@ import orjson
 
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
-from airless.core.ports import Engine, Settlement, StateWrite
+from airless.core.ports import Engine, Settlement, StateWrite, Versioned
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
@@ -29,6 +29,7 @@ from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
 from airless.crawl.sent import Sent
+from airless.crawl.sites import host_key
 
 BATCH_REQUESTS = 200
 ADMIT = "admit"
@@ -104,8 +105,14 @@ class Shard:
         state lists the names of item segments, and no name is given twice: who loses a commit has written his
         segments by then, and must have written none of the winner's.
         """
+        return await cls.read(engine, layout, index, await engine.state.load(layout.shard_key(index)), sent)
+
+    @classmethod
+    async def read(
+        cls, engine: Engine, layout: Layout, index: int, stored: Versioned | None, sent: Sent | None = None
+    ) -> Shard:
+        """As `load`, of the state that was found."""
         shard = cls(layout, index, sent, keeps_names=not engine.atomic)
-        stored = await engine.state.load(layout.shard_key(index))
         if stored is None:
             return shard
         doc = read_document(stored.data)
@@ -223,6 +230,16 @@ class Shard:
         """Publish an admitted request of this shard that must wait until `not_before_s` (epoch)."""
         self._later.setdefault(int(not_before_s) + 1, []).append(request)
         self.dirty = True
+
+    def put_off(self, late: Mapping[str, float]) -> None:
+        """Publish what is for hosts in `late` to be had from the time there (epoch)."""
+        sent, self._out = self._out, []
+        for request in sent:
+            not_before_s = late.get(host_key(request.url))
+            if not_before_s is None:
+                self._out.append(request)
+            else:
+                self.send_later(request, not_before_s)
 
     def send_foreign(self, index: int, request: Request) -> None:
         """Offer a request to the shard that owns it, which decides whether it is new."""

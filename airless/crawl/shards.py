@@ -15,6 +15,7 @@ from airless.crawl.schedule import HostQueue
 from airless.crawl.sent import Sent
 from airless.crawl.settings import Settings
 from airless.crawl.shard import Shard
+from airless.crawl.warm import WarmShards
 
 
 class Shards:
@@ -22,7 +23,8 @@ class Shards:
 
     `loaded` are those in hand, by index. `sent` is what they published last. `strays` are settlements of
     messages that belong to no shard, `laid_aside` objects to keep of them (by name); the next commit takes
-    both.
+    both. `warm` are the shards that outlive this. `wary_at` says when somebody was here before and died, who
+    may have asked any host just then.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Shards:
         *,
         owns: Callable[[int], bool],
         rng: random.Random,
+        warm: WarmShards | None = None,
     ) -> None:
         self.layout = layout
         self.loaded: dict[int, Shard] = {}
@@ -41,6 +44,8 @@ class Shards:
         self.strays: list[Settlement] = []
         self.laid_aside: dict[str, bytes] = {}
         self.sent = Sent()
+        self.wary_at: float | None = None
+        self._warm = warm
         self._engine = engine
         self._settings = settings
         self._owns = owns
@@ -52,15 +57,34 @@ class Shards:
     async def get(self, index: int) -> Shard:
         shard = self.loaded.get(index)
         if shard is None:
-            shard = await Shard.load(self._engine, self.layout, index, self.sent)
+            if self._warm is not None:
+                shard = await self._warm.take(self._engine, self.layout, index)
+            else:
+                shard = await Shard.load(self._engine, self.layout, index, self.sent)
             self.loaded[index] = shard
             if self.levels is not None:
                 for depth, number in shard.levels.items():
                     self.levels.enter(depth, number)
         return shard
 
+    def keep_warm(self) -> None:
+        """Leave what is in hand, all of it committed, to the next who works here."""
+        if self._warm is not None:
+            for shard in self:
+                self._warm.keep(shard)
+
+    def touch(self, host: str) -> None:
+        """Have the next commit remember a host."""
+        for index in self._parts(host):
+            if (shard := self.loaded.get(index)) is not None:
+                shard.touched.add(host)
+                shard.dirty = True
+
     async def load_stored(self) -> None:
         """Load every owned shard that has a state: who goes by levels must know of all that waits."""
+        if len(self.owned_indexes) == 1:
+            await self.get(self.owned_indexes[0])
+            return
         async for key in self._engine.state.list(self.layout.shard_prefix):
             index = int(key.removeprefix(self.layout.shard_prefix))
             if self._owns(index):
@@ -99,11 +123,11 @@ class Shards:
     def new_host(self, host: str, *, probing: bool) -> HostQueue:
         """A host's queue, with what its shards remember of it."""
         pace = HostPace(self._settings.pace, self._rng)
-        first = self.layout.shard_of(host, 0)
-        parts = [(first + offset) % self.layout.shards for offset in range(self.layout.spread)]
+        parts = self._parts(host)
         # Rounded up: where the parts can't be divided evenly, the shares must not exceed the whole.
         pace.share(math.ceil(self.layout.spread / max(1, sum(map(self._owns, parts)))))
         pages = 0
+        unread: tuple[str, str] | None = None
         for index in parts:
             shard = self.loaded.get(index)
             remembered = shard.hosts.get(host) if shard else None
@@ -111,9 +135,20 @@ class Shards:
                 pages += int(remembered.get("pages", 0))
                 if remembered.get("pace"):
                     pace.restore(remembered["pace"])
+                if remembered.get("robots"):
+                    site, known = remembered["robots"]
+                    unread = str(site), str(known)
+        if self.wary_at is not None:
+            pace.started_elsewhere(self.wary_at)
         queue = HostQueue(host, pace, pages=pages, cap=self._settings.traps.host_pages)
         queue.probing = probing
+        queue.wary = self.wary_at is not None
+        queue.unread = unread
         return queue
+
+    def _parts(self, host: str) -> list[int]:
+        first = self.layout.shard_of(host, 0)
+        return [(first + offset) % self.layout.shards for offset in range(self.layout.spread)]
 
     def remember(self, shard: Shard, queue: HostQueue, now: float) -> None:
         """Note what is worth remembering of a host; the page count only once the cap comes near."""
@@ -123,4 +158,6 @@ class Shards:
             record["pace"] = pace
         if queue.pages * 10 >= self._settings.traps.host_pages:
             record["pages"] = queue.pages
+        if queue.unread is not None:
+            record["robots"] = queue.unread
         shard.remember(queue.host, record or None)

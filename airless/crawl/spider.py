@@ -23,6 +23,9 @@ class Spider:
     `name` is the class's in kebab case without a closing "Spider", unless it is given. `allowed_domains` is
     the scope, by default the hosts of the start URLs and what is below them. `rules` choose the links to
     follow on the pages that no callback was named for, or whose rule says so.
+
+    Where it is deployed it may use its own crawl's things and what it declares: `buckets` and `secrets`, written
+    as for operators.
     """
 
     name: str = "spider"
@@ -30,6 +33,8 @@ class Spider:
     allowed_domains: Sequence[str] = ()
     rules: Sequence[Rule] = ()
     settings: Settings = Settings()
+    buckets: Sequence[str] = ()
+    secrets: Sequence[str] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

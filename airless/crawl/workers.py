@@ -40,6 +40,7 @@ class Workers:
         self._levels = levels
         self._deadline_s = deadline_s
         self._deepest = math.inf
+        self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Turn | None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -68,7 +69,9 @@ class Workers:
         """Have as many workers as the limit says; `turn` is what they do."""
         while self._number < self.limit:
             self._number += 1
-            group.create_task(self.work(turn))
+            task = group.create_task(self.work(turn))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def work(self, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
         """One worker: takes turns until the end, or until it is one too many."""
@@ -140,6 +143,14 @@ class Workers:
         self._stopped = True
         self.stopping.set()
         self.pump()
+
+    def cut_off(self) -> None:
+        """Let go of what is under way: it counts as never begun."""
+        self._stopped = True
+        self.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        self.ended(self.under_way, 0)
 
     async def drained(self) -> None:
         """Wait until nothing is under way."""

@@ -6,14 +6,17 @@ from typing import Protocol, Self
 
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError
-from airless.core.ports import Engine
+from airless.core.ports import Engine, Secrets
 
-_BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db and memory://"
-_PLANNED = frozenset({"redis", "rediss", "nats", "aws", "gcp", "azure"})
+_BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db, aws://REGION?bucket=NAME and memory://"
+_PLANNED = frozenset({"redis", "rediss", "nats", "gcp", "azure"})
 
 
 class OpenEngine(Engine, Protocol):
-    """An engine that `async with` closes."""
+    """An engine that `async with` closes, and the secrets that are kept beside it."""
+
+    @property
+    def secrets(self) -> Secrets: ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -41,6 +44,10 @@ async def open_engine(url: str, *, clock: Clock | None = None) -> OpenEngine:
         from airless.engines.sqlite import SqliteEngine
 
         return await SqliteEngine.open(url, clock=clock)
+    if scheme == "aws":
+        from airless.engines.aws.engine import AwsEngine
+
+        return AwsEngine.open(url, clock=clock)
     if scheme in _PLANNED:
         raise ConfigError(f"the {scheme} engine is not in this version; there are {_BUILT}")
     raise ConfigError(f"there is no engine {scheme!r} ({url!r}); there are {_BUILT}")

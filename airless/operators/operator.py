@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -18,9 +19,18 @@ class Operator(ABC):
     """The base of operators. One instance works on many messages at once: keep none of theirs on ``self``.
 
     What is published or put here happens if and only if the message is done, in the same commit.
+
+    A subclass declares what it uses beside its own messages, and where it is deployed it may use nothing else:
+    `topics` that it publishes on; `buckets` of others, as ``name`` or ``name/prefix``, which it reads, or with
+    ``:write`` behind it changes too; `secrets` by name. `schedules` are messages that come by the clock: a
+    schedule in cron's five fields (UTC) → the message's data.
     """
 
     input_type: ClassVar[str] = "event"
+    topics: ClassVar[Sequence[str]] = ()
+    buckets: ClassVar[Sequence[str]] = ()
+    secrets: ClassVar[Sequence[str]] = ()
+    schedules: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @property
     def message(self) -> Message:
@@ -102,6 +112,12 @@ class Operator(ABC):
     @abstractmethod
     async def handle(self, message: Message) -> Any:
         """Do the work on a message; the kinds of operators say what they make of it."""
+
+
+def default_topic(kind: type[Operator]) -> str:
+    """The class's name in kebab case, without "Operator" at its end: ``SendMail`` works on ``send-mail``."""
+    name = re.sub(r"(?<=.)Operator$", "", kind.__name__)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
 class QueueHook:

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 import airless
 from airless.cli import COMMANDS, cli
-from airless.cli.run import default_topic
 from airless.operators import EventOperator
+from airless.operators.operator import default_topic
 
 ROOT = Path(airless.__path__[0]).parent
 

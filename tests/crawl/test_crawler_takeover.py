@@ -17,6 +17,7 @@ from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.inbox import BatchInbox, QueueInbox
 from airless.crawl.request import Request
 from airless.crawl.settings import Pace, Settings
+from airless.crawl.stint import Stint
 from airless.engines.memory import MemoryEngine
 
 START = "http://a.test/p/0.html"
@@ -41,6 +42,7 @@ class Breaking:
     def __init__(self, engine: MemoryEngine, at: int, *, applied: bool) -> None:
         self.engine = engine
         self.queue, self.state, self.objects = engine.queue, engine.state, engine.objects
+        self.atomic = engine.atomic
         self._left = at
         self._applied = applied
 
@@ -250,7 +252,7 @@ async def test_near_its_deadline_an_invocation_hands_back_the_rest_uncharged_wit
     while (await crawl.engine.queue.depth(crawl.layout.topic)).messages:
         (delivery,) = await crawl.batch()
         assert delivery.attempt == 0
-        crawler = crawl.crawler(inbox=BatchInbox([delivery]), deadline_s=crawl.clock.now() + 1.5)
+        crawler = crawl.crawler(inbox=BatchInbox([delivery]), stint=Stint(crawl.clock.now() + 1.5))
         await crawler.run()
         counts = await crawl.counts()
         assert counts.fetched == len(crawl.fetcher.asked)
@@ -264,7 +266,7 @@ async def test_a_deadline_that_has_passed_starts_nothing() -> None:
     crawl = Crawl(site(5))
     await crawl.seed(START)
     await crawl.invoke()
-    await crawl.invoke(deadline_s=crawl.clock.now() - 1)
+    await crawl.invoke(stint=Stint(crawl.clock.now() - 1))
     assert crawl.fetcher.asked == []
     assert (await crawl.engine.queue.depth(crawl.layout.topic)).ready == 1
     await crawl.counts()

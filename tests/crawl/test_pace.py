@@ -390,3 +390,23 @@ def test_what_is_asked_to_start_does_so_as_soon_as_it_is_ready(settings: Pace) -
             for pace in (asked, told):
                 pace.finished(now, status, 0.1, retry_after_s=2.0 if status == 429 else None)
         assert (asked.in_flight, asked.dump(now)) == (told.in_flight, told.dump(now))
+
+
+def test_a_crawl_delay_goes_on_in_another_process_with_the_time_that_it_gave() -> None:
+    pace = host()
+    pace.set_crawl_delay(30)
+    end(pace)
+    other = host()
+    other.restore(pace.dump(NOW) or {})
+    assert waits(other) == pytest.approx(waits(pace), abs=0.001)
+    assert waits(other) > 29
+    assert other.limit == 1
+
+
+def test_who_takes_over_without_a_word_waits_for_a_turn() -> None:
+    pace = host(Pace(delay_s=2.0, jitter=0.0))
+    pace.started_elsewhere(NOW)
+    assert waits(pace) == 2.0
+    free = host()
+    free.started_elsewhere(NOW)
+    assert waits(free) == 0.0

@@ -16,7 +16,7 @@ from airless.local.crawl.worker import Assignment, make_crawler, status_of
 
 FILES = """
 import resource, sys
-from airless.local.crawl.worker import allow_files
+from airless.crawl.fetcher import allow_files
 soft, hard, wanted = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(allow_files(wanted), *resource.getrlimit(resource.RLIMIT_NOFILE))

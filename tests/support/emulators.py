@@ -35,8 +35,9 @@ def ministack(log: Path, environment: Mapping[str, str] | None = None) -> Iterat
 def fauxqs(log: Path) -> Iterator[str]:
     """SQS (and a little S3) by other hands: its endpoint."""
     port = _free_port()
-    env = {"FAUXQS_PORT": str(port), "FAUXQS_HOST": HOST, "FAUXQS_LOGGER": "false"}
-    with _started(_command("node_modules/.bin/fauxqs"), env, log, f"http://{HOST}:{port}/health"):
+    (folder,) = _command("node_modules/fauxqs")
+    command = ["node", str(Path(__file__).with_name("fauxqs_on_loopback.mjs")), folder, str(port)]
+    with _started(command, {}, log, f"http://{HOST}:{port}/health"):
         yield f"http://{HOST}:{port}"
 
 

@@ -7,13 +7,15 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, cast
 
-from airless.core.errors import ConfigError
+from airless.core.errors import ConfigError, EngineError
 from airless.cost.usage import Usage
 from airless.engines.aws.meter import Meter
 from airless.engines.aws.options import AwsOptions
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
+    from types_aiobotocore_scheduler.client import EventBridgeSchedulerClient
+    from types_aiobotocore_secretsmanager.client import SecretsManagerClient
     from types_aiobotocore_sqs.client import SQSClient
 
 # Of one process to one service: as many as a bulk publish has requests under way.
@@ -29,6 +31,7 @@ class AwsClients:
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
         self._open = AsyncExitStack()
+        self._closed = False
 
     @property
     def usage(self) -> Usage:
@@ -46,8 +49,16 @@ class AwsClients:
     async def s3(self) -> S3Client:
         return cast("S3Client", await self.client("s3"))
 
+    async def secretsmanager(self) -> SecretsManagerClient:
+        return cast("SecretsManagerClient", await self.client("secretsmanager"))
+
+    async def scheduler(self) -> EventBridgeSchedulerClient:
+        return cast("EventBridgeSchedulerClient", await self.client("scheduler"))
+
     async def client(self, service: str) -> Any:
         """The client of a service by botocore's name for it. Raises ConfigError without the extra ``aws``."""
+        if self._closed:
+            raise EngineError("this engine is closed")
         if service in self._clients:
             return self._clients[service]
         async with self._opening:
@@ -56,6 +67,7 @@ class AwsClients:
             return self._clients[service]
 
     async def aclose(self) -> None:
+        self._closed = True
         self._clients.clear()
         await self._open.aclose()
 

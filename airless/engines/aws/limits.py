@@ -5,6 +5,7 @@ Sources: the quotas pages of Amazon SQS, Amazon S3, AWS Lambda and EventBridge S
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 SQS_ENTRIES: Final = 10
@@ -33,3 +34,20 @@ S3_KEY_BYTES: Final = 1024
 
 S3_DELETE_KEYS: Final = 1000
 """Keys in one DeleteObjects."""
+
+
+_KEPT_FREE_BYTES: Final = 24 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SqsLimits:
+    """SQS's limits as the queue is told them. Above `inline_bytes` a body goes through the object store: what is
+    left up to `batch_bytes` is room for the attributes, which grow by an error when a message is given up.
+    """
+
+    entries: int = SQS_ENTRIES
+    batch_bytes: int = SQS_BYTES
+    inline_bytes: int = SQS_BYTES - _KEPT_FREE_BYTES
+    delay_s: int = SQS_DELAY_S
+    visibility_s: int = SQS_VISIBILITY_S
+    wait_s: int = SQS_WAIT_S

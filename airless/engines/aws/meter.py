@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airless.cost.usage import Usage, message_units
@@ -27,14 +28,14 @@ class Meter:
     def listen(self, register: Callable[[str, Callable[..., None]], Any], service: str) -> None:
         """Count all requests to a service by whom events are registered with: a client, or a session's clients."""
         if service != "sqs":
-            register(f"request-created.{service}", self._asked)
+            register(f"request-created.{service}", partial(self._asked, service))
             return
         register("before-parameter-build.sqs", self._asking_queue)
         register("request-created.sqs", self._asked_queue)
         register("response-received.sqs.ReceiveMessage", self._received)
 
-    def _asked(self, event_name: str, **_: Any) -> None:
-        self.usage.ask(event_name.removeprefix("request-created."))
+    def _asked(self, service: str, operation_name: str, **_: Any) -> None:
+        self.usage.ask(f"{service}.{operation_name}")
 
     def _asking_queue(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
         """Note what a call is of, for the requests that come of it."""

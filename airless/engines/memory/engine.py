@@ -11,6 +11,7 @@ from airless.core.codec import encode
 from airless.core.errors import EngineError, LeaseLost
 from airless.core.message import Message
 from airless.core.ports import Commit, Delivery, Depth, Settlement, StateWrite, Versioned
+from airless.core.secrets import EnvironmentSecrets
 from airless.engines.memory.store import MemoryStore
 from airless.engines.memory.topic import Topic
 
@@ -146,6 +147,7 @@ class MemoryEngine:
         self.queue = MemoryQueue(self)
         self.state = MemoryState(self)
         self.objects = MemoryObjects(self)
+        self.secrets = EnvironmentSecrets()
         self._closed = False
 
     def opened(self) -> MemoryStore:

@@ -9,6 +9,7 @@ from typing import Self
 from airless.core.clock import Clock, SystemClock
 from airless.core.codec import encode
 from airless.core.ports import Commit, StateWrite, Versioned
+from airless.core.secrets import EnvironmentSecrets
 from airless.engines.bell import Bell
 from airless.engines.sqlite import documents, leases
 from airless.engines.sqlite.consumers import Consumers
@@ -91,6 +92,7 @@ class SqliteEngine:
         self.queue = SqliteQueue(database, consumers, clock, self._bell)
         self.state = SqliteState(database)
         self.objects = SqliteObjects(database)
+        self.secrets = EnvironmentSecrets()
 
     @classmethod
     async def open(cls, url: str, *, clock: Clock | None = None) -> Self:

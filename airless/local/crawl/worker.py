@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -22,8 +21,7 @@ from airless.core.ports import Engine
 from airless.crawl.budget import Budget
 from airless.crawl.concurrency import Bounds
 from airless.crawl.crawler import LEASE_S, Crawler
-from airless.crawl.fetch import Fetcher
-from airless.crawl.http import AddressGuard, CookieJar, Fetching, choose_fetcher
+from airless.crawl.fetcher import fetcher_of, within_files
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 STATUS_S = 0.1
 _SWITCH_S = 0.0005
-# A connection lent, one kept and those that are opened until the kept ones are counted again; then the rest.
-_FILES_EACH, _FILES_BESIDES = 4, 96
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -99,26 +95,10 @@ async def make_crawler(
     plan, settings = work.plan, work.plan.settings
     clock = SystemClock()
     scope = plan.scope(spider)
-    http = settings.http
-    cookies = not scope.everywhere if http.cookies is None else http.cookies
-    bounds = Bounds.of(settings.pace.concurrency).share(work.processes)
-    files = allow_files(_FILES_BESIDES + _FILES_EACH * bounds.most)
-    if not bounds.fixed:
-        bounds = bounds.within(max(1, (files - _FILES_BESIDES) // _FILES_EACH))
-    fetching = Fetching(
-        http,
-        concurrency=bounds.most,
-        per_host=max(settings.pace.per_host, 1),
-        page_bytes=settings.limits.page_bytes,
-        guard=AddressGuard(allow_private=http.allow_private, allowed_hosts=work.private_hosts),
-        clock=clock,
-        cookies=CookieJar() if cookies else None,
+    bounds = within_files(Bounds.of(settings.pace.concurrency).share(work.processes))
+    fetcher = fetcher_of(
+        settings, scope, bounds=bounds, private_hosts=work.private_hosts, objects=engine.objects, clock=clock
     )
-    fetcher: Fetcher = choose_fetcher(fetching)
-    if http.cache:
-        from airless.crawl.http import CachingFetcher
-
-        fetcher = CachingFetcher(fetcher, engine.objects, clock)
     try:
         yield Crawler(
             engine=engine,
@@ -136,17 +116,6 @@ async def make_crawler(
         )
     finally:
         await fetcher.aclose()
-
-
-def allow_files(wanted: int) -> int:
-    """Have the system allow this process that many open files, if it does; how many it allows now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
-            soft = more
-    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def share_interpreter() -> None:

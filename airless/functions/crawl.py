@@ -1,0 +1,261 @@
+"""The crawl host: frontier messages that a platform delivered, crawled as long as the invocation lasts.
+
+The messages of each shard get a crawler of their own, so that each commit holds one shard's state alone: then it is
+safe on engines whose commits go in steps. The shards of a batch are worked on side by side, with one fetcher for each
+crawl. What a crawl is stands in the engine's state (`airless.crawl.job`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import OrderedDict
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airless.core.clock import Clock
+from airless.core.failure import sink_name
+from airless.core.ports import Commit, Delivery, Engine, Settlement
+from airless.crawl.commits import Cadence
+from airless.crawl.concurrency import Bounds
+from airless.crawl.crawler import Crawler
+from airless.crawl.fetch import Fetcher
+from airless.crawl.fetcher import fetcher_of, within_files
+from airless.crawl.gate import robots_of
+from airless.crawl.inbox import BatchInbox
+from airless.crawl.job import Job
+from airless.crawl.layout import Layout
+from airless.crawl.orders import ordered_stop, park
+from airless.crawl.robots_cache import RobotsCache
+from airless.crawl.scope import Scope
+from airless.crawl.spider import Spider
+from airless.crawl.stint import Stint
+from airless.crawl.warm import WarmShards
+from airless.functions.deadline import Deadline
+from airless.functions.host import FRONTIER
+
+logger = logging.getLogger("airless.crawl")
+
+# A fetch that begins with an invocation has to end in it, so that each of them gets on.
+_FETCH_SHARE = 0.5
+# How often the order to stop is looked for.
+_LOOK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a function crawls.
+
+    `wait_at_most_s`: where nothing can start for longer, times the shards that wait, the rest is handed back (what is
+    cheaper is for a cost model to say). `commit_s` is the longest time between two commits, each of which costs
+    requests. `jobs` are kept open between invocations, the least recently used are closed.
+    """
+
+    wait_at_most_s: float = 1.0
+    commit_s: float = 5.0
+    jobs: int = 4
+
+
+class CrawlHost:
+    """What a process keeps of the crawls that it works on."""
+
+    def __init__(self, clock: Clock, terms: Terms | None = None) -> None:
+        self._clock = clock
+        self._terms = terms or Terms()
+        self._jobs: OrderedDict[str, _Open] = OrderedDict()
+
+    async def run(
+        self, engine: Engine, deliveries: Sequence[Delivery], deadline: Deadline
+    ) -> list[Exception]:
+        """Crawl what was delivered until it is done or the time is up; what isn't done is handed back.
+
+        A crawl or a shard of it that fails is logged, and its messages are not settled: the faults.
+        """
+        company = _Company(self._clock, self._terms.wait_at_most_s)
+        async with asyncio.TaskGroup() as group:
+            for name, of_job in _by_job(deliveries).items():
+                group.create_task(company.guard(name, self._crawl(engine, name, of_job, deadline, company)))
+        while len(self._jobs) > self._terms.jobs:
+            await self._jobs.popitem(last=False)[1].fetcher.aclose()
+        return company.faults
+
+    async def aclose(self) -> None:
+        while self._jobs:
+            await self._jobs.popitem()[1].fetcher.aclose()
+
+    async def _crawl(
+        self,
+        engine: Engine,
+        name: str,
+        deliveries: Sequence[Delivery],
+        deadline: Deadline,
+        company: _Company,
+    ) -> None:
+        opened = await self._opened(engine, name, deadline)
+        if opened is None:
+            logger.error("there is no crawl %r: %d of its messages are laid aside", name, len(deliveries))
+            put = {sink_name(delivery.topic, delivery.id): delivery.body for delivery in deliveries}
+            done = [Settlement.done(delivery) for delivery in deliveries]
+            await engine.commit(Commit(put=put, settle=done))
+            return
+        layout = opened.job.layout
+        if await self._ordered(engine, opened) is not None:
+            await park(engine, layout, deliveries)
+            await engine.queue.settle([Settlement.done(delivery) for delivery in deliveries])
+            return
+        shards = _by_shard(deliveries, layout.shards)
+        bounds = opened.bounds.share(len(shards))
+        crawlers = [
+            self._crawler(engine, opened, index, of_shard, deadline, bounds, company)
+            for index, of_shard in shards.items()
+        ]
+        company.crawlers += crawlers
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(company.guard(name, self._obey(engine, opened, crawlers)))
+            async with asyncio.TaskGroup() as working:
+                for crawler in crawlers:
+                    working.create_task(company.guard(name, company.run(crawler)))
+            watch.cancel()
+
+    async def _obey(self, engine: Engine, opened: _Open, crawlers: Sequence[Crawler]) -> None:
+        """Have crawlers that are at work stop when that is ordered."""
+        while await self._ordered(engine, opened) is None:
+            await self._clock.sleep(_LOOK_S)
+        for crawler in crawlers:
+            crawler.stop()
+
+    async def _ordered(self, engine: Engine, opened: _Open) -> str | None:
+        """Why the crawl has to stop, asked for now and then; None where it goes on."""
+        now_s = self._clock.monotonic()
+        if now_s >= opened.look_at_s:
+            opened.stop = await ordered_stop(engine, opened.job.layout)
+            opened.look_at_s = now_s + _LOOK_S
+        return opened.stop
+
+    async def _opened(self, engine: Engine, name: str, deadline: Deadline) -> _Open | None:
+        """The job, open; None where there is none."""
+        opened = self._jobs.get(name)
+        if opened is None:
+            stored = await engine.state.load(Layout(name, 0).job_key)
+            if stored is None:
+                return None
+            opened = self._jobs[name] = self._open(engine, Job.from_json(stored.data), deadline)
+        self._jobs.move_to_end(name)
+        return opened
+
+    def _open(self, engine: Engine, job: Job, deadline: Deadline) -> _Open:
+        spider = job.make_spider()
+        scope = job.scope(spider)
+        http = job.settings.http
+        longest_s = _FETCH_SHARE * (deadline.stop_s - self._clock.now())
+        http = replace(http, timeout_s=max(0.1, min(http.timeout_s, longest_s)))
+        job = replace(job, settings=replace(job.settings, http=http))
+        bounds = within_files(Bounds.of(job.settings.pace.concurrency))
+        fetcher = fetcher_of(
+            job.settings,
+            scope,
+            bounds=bounds,
+            private_hosts=job.private_hosts,
+            objects=engine.objects,
+            clock=self._clock,
+        )
+        robots = robots_of(job.settings, fetcher, self._clock)
+        return _Open(job, spider, scope, bounds, fetcher, robots)
+
+    def _crawler(
+        self,
+        engine: Engine,
+        opened: _Open,
+        index: int | None,
+        deliveries: Sequence[Delivery],
+        deadline: Deadline,
+        bounds: Bounds,
+        company: _Company,
+    ) -> Crawler:
+        terms = self._terms
+        return Crawler(
+            engine=engine,
+            layout=opened.job.layout,
+            spider=opened.spider,
+            settings=opened.job.settings,
+            scope=opened.scope,
+            fetcher=opened.fetcher,
+            inbox=BatchInbox(deliveries),
+            clock=self._clock,
+            owns=lambda other: index is None or other == index,
+            bounds=bounds,
+            stint=Stint(deadline.stop_s, deadline.cut_off_s, terms.wait_at_most_s),
+            cadence=Cadence(terms.commit_s, terms.commit_s, eager=False),
+            robots=opened.robots,
+            warm=None if index is None else opened.warm,
+            # Nothing else counts a try of a frontier message than a consumer that died.
+            wary=any(delivery.attempt for delivery in deliveries),
+            others_wait=company.waits,
+        )
+
+
+@dataclass(slots=True)
+class _Open:
+    """A crawl that a process works on, with what it keeps of it between invocations.
+
+    `stop` is why it has to stop, if it has, as of the last look; the next is due at `look_at_s`.
+    """
+
+    job: Job
+    spider: Spider
+    scope: Scope
+    bounds: Bounds
+    fetcher: Fetcher
+    robots: RobotsCache | None
+    warm: WarmShards = field(default_factory=WarmShards)
+    stop: str | None = None
+    look_at_s: float = -math.inf
+
+
+class _Company:
+    """The crawlers of one invocation. While one of them works the others wait for nothing."""
+
+    def __init__(self, clock: Clock, wait_at_most_s: float) -> None:
+        self._clock = clock
+        self._wait_at_most_s = wait_at_most_s
+        self.crawlers: list[Crawler] = []
+        self.faults: list[Exception] = []
+
+    def waits(self) -> bool:
+        """Nobody can start something within the time that is cheaper than to hand back what all have."""
+        waiting = [crawler for crawler in self.crawlers if not crawler.quiet]
+        until_s = min((crawler.rests_until_s for crawler in waiting), default=math.inf)
+        return until_s - self._clock.now() > self._wait_at_most_s * len(waiting)
+
+    async def run(self, crawler: Crawler) -> None:
+        try:
+            await crawler.run()
+        finally:
+            self.crawlers.remove(crawler)
+
+    async def guard(self, job: str, work: Coroutine[Any, Any, None]) -> None:
+        """Have what fails fail alone."""
+        try:
+            await work
+        except Exception as fault:
+            logger.exception("a part of the crawl %r failed; its messages come again", job)
+            self.faults.append(fault)
+
+
+def _by_job(deliveries: Sequence[Delivery]) -> dict[str, list[Delivery]]:
+    jobs: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        jobs.setdefault(delivery.topic.removeprefix(FRONTIER), []).append(delivery)
+    return jobs
+
+
+def _by_shard(deliveries: Sequence[Delivery], shards: int) -> dict[int | None, list[Delivery]]:
+    """The deliveries by the shard that is their ordering key; None for what somebody published by hand."""
+    keyed: dict[int | None, list[Delivery]] = {}
+    for delivery in deliveries:
+        key = delivery.ordering_key or ""
+        index = int(key) if key.isdecimal() and int(key) < shards else None
+        keyed.setdefault(index, []).append(delivery)
+    return keyed

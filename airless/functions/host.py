@@ -1,0 +1,182 @@
+"""What a function's process keeps from its first invocation to its last: engine, configuration, operator, crawls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airless.core.clock import Clock, SystemClock
+from airless.core.config import Config
+from airless.core.errors import ConfigError, RetryableError
+from airless.core.outcome import Again, Ended, Lost
+from airless.core.ports import Delivery, Settlement
+from airless.functions.acknowledging import Acknowledging
+from airless.functions.deadline import Deadline
+
+if TYPE_CHECKING:
+    from airless.engines import OpenEngine
+    from airless.functions.crawl import CrawlHost, Terms
+    from airless.operators.http import HttpRequest, HttpResponse
+    from airless.operators.runner import OperatorRunner
+
+logger = logging.getLogger(__name__)
+
+ENGINE = "AIRLESS_ENGINE"
+FRONTIER = "frontier/"
+"""How the topics of crawls begin; the crawl's name follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How deliveries ended, durably: by receipt. What has no end must come again; `faults` say why."""
+
+    ended: Mapping[str, Settlement]
+    faults: Sequence[Exception]
+
+
+class Host:
+    """Works on what a platform delivers. Nothing is opened before it is needed, and nothing twice.
+
+    `environ` names the engine (AIRLESS_ENGINE) and the operator (OPERATOR_IMPORT); see `Config.from_env` for the rest.
+    `terms` says on what terms it crawls, if it does; `open_engine` opens the engine of a URL.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        terms: Callable[[], Terms] | None = None,
+        open_engine: Callable[[str], Awaitable[OpenEngine]] | None = None,
+    ) -> None:
+        self.config = Config.from_env(environ)
+        self.clock = clock or SystemClock()
+        self._url = environ.get(ENGINE, "").strip()
+        self._terms = terms
+        self._open = open_engine
+        self._engine: OpenEngine | None = None
+        self._runner: OperatorRunner | None = None
+        self._crawls: CrawlHost | None = None
+
+    async def engine(self) -> OpenEngine:
+        """The engine, opened by the first who asks. Raises ConfigError where none is named."""
+        if self._engine is None:
+            if not self._url:
+                raise ConfigError(f"{ENGINE} is not set: it must hold the engine's URL")
+            self._engine = await (self._open or _open_engine)(self._url)
+        return self._engine
+
+    async def deliver(self, deliveries: Sequence[Delivery], deadline: Deadline) -> Ends:
+        """Work on messages of the engine's queues: those of crawls by the crawl host, the others by the operator.
+
+        What fails as a whole is logged, and left without an end. Raises ConfigError where no engine is named.
+        """
+        faults: list[Exception] = []
+        engine = Acknowledging(await self.engine(), deliveries)
+        frontier = [delivery for delivery in deliveries if delivery.topic.startswith(FRONTIER)]
+        others = [delivery for delivery in deliveries if not delivery.topic.startswith(FRONTIER)]
+        if others:
+            try:
+                await self._operate(engine, others, deadline)
+            except Exception as fault:
+                logger.exception("%d messages failed together, and come again", len(others))
+                faults.append(fault)
+        if frontier:
+            faults += await self._crawling().run(engine, frontier, deadline)
+        return Ends(engine.ended, faults)
+
+    async def call(self, delivery: Delivery, deadline: Deadline) -> None:
+        """Work on an event that comes from no queue of ours; what is given up is reported on the error topic.
+
+        Raises RetryableError where it is to be tried again: the platform does that.
+        """
+        engine = Acknowledging(await self.engine(), [delivery], queued=False)
+        (end,) = await self._operate(engine, [delivery], deadline)
+        if isinstance(end.outcome, Again):
+            raise RetryableError(f"to be tried again: {end.outcome.reason}", after_s=end.outcome.delay_s)
+        if isinstance(end.outcome, Lost):
+            raise RetryableError("to be tried again: the commit was refused")
+
+    async def respond(
+        self, request: HttpRequest, deadline: Deadline, *, request_id: str | None = None
+    ) -> HttpResponse:
+        """Have an HTTP operator answer a request; 504 where that takes longer than there is time.
+
+        Raises ConfigError where the operator is of another kind, and what the engine's commit raises.
+        """
+        from airless.operators.http import HttpOperator, HttpResponse, answer
+
+        runner = self._running()
+        if not isinstance(runner.operator, HttpOperator):
+            raise ConfigError(f"{self.config.operator_import} is no HttpOperator, and can't answer requests")
+        engine = await self.engine()
+        try:
+            async with asyncio.timeout(deadline.cut_off_s - self.clock.now()):
+                return await answer(
+                    runner.operator,
+                    request,
+                    engine,
+                    config=self.config,
+                    clock=self.clock,
+                    request_id=request_id,
+                )
+        except TimeoutError:
+            logger.error(
+                "%s %s: the invocation's time was up before its answer", request.method, request.path
+            )
+            return HttpResponse(b'{"error":"out of time"}', 504, {"content-type": "application/json"})
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._crawls is not None:
+            await self._crawls.aclose()
+        if self._runner is not None:
+            self._runner.close()
+        if self._engine is not None:
+            await self._engine.aclose()
+
+    async def _operate(
+        self, engine: Acknowledging, deliveries: Sequence[Delivery], deadline: Deadline
+    ) -> list[Ended]:
+        from airless.core.batch import run_batch
+        from airless.core.invocation import Invocation, Policy
+
+        invocation = Invocation(engine, self._running(), policy=Policy.of(self.config), clock=self.clock)
+        return await run_batch(
+            invocation,
+            deliveries,
+            deadline_s=deadline.monotonic_s,
+            margin_s=deadline.commit_s + deadline.finish_s,
+            commit_s=deadline.commit_s,
+        )
+
+    def _running(self) -> OperatorRunner:
+        """The operator, made by the first who asks. Raises ConfigError where none is named."""
+        if self._runner is None:
+            from airless.core.targets import load_target
+            from airless.operators.operator import Operator
+            from airless.operators.runner import OperatorRunner
+
+            target = self.config.operator_import
+            if target is None:
+                raise ConfigError("OPERATOR_IMPORT is not set: it must name the operator, as module:Class")
+            # Operators are subclasses of an abstract class, and made without arguments.
+            operator = load_target(target, Operator)()  # type: ignore[type-abstract]
+            self._runner = OperatorRunner(operator, config=self.config, clock=self.clock)
+        return self._runner
+
+    def _crawling(self) -> CrawlHost:
+        if self._crawls is None:
+            from airless.functions.crawl import CrawlHost
+
+            self._crawls = CrawlHost(self.clock, None if self._terms is None else self._terms())
+        return self._crawls
+
+
+async def _open_engine(url: str) -> OpenEngine:
+    from airless.engines import open_engine
+
+    return await open_engine(url)
