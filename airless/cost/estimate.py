@@ -32,47 +32,43 @@ class Estimate:
 
 
 def estimate(expected: Expected, prices: Prices = AWS) -> Estimate:
-    """Reckon a crawl. `prices` decide where waiting is too dear and the rest is handed back instead."""
+    """Reckon a crawl. `prices` decide where waiting is too dear and the rest is handed back instead.
+
+    The more often is committed, the more messages go to other shards, up to one a link; and the more messages there
+    are, the more invocations, which commit at least once. So it is reckoned until that comes to rest.
+    """
     e = expected
-    own = e.pages / e.message_requests_filled
-    commits, messages = _commits(e, own)
-    invocations = commits / e.batch_shards
-    pages = e.pages / invocations
+    others = min(e.shards, e.hosts) - 1
+    offers = e.pages * e.links * e.elsewhere if others else 0.0
+    own = messages = e.pages / e.message_requests_filled
+    for _ in range(_ROUNDS):
+        invocations = max(1.0, messages / e.batch_messages)
+        stays, stay_s = _stays(e, e.pages / invocations, prices)
+        commits = invocations * stays * e.batch_shards * max(1.0, stay_s / e.commit_s)
+        # So many of the others get something of a commit's offers, thrown at random.
+        messages = own + (others * (1 - exp(-offers / commits / others)) * commits if offers else 0.0)
+    # Billed time is in whole milliseconds, half of one more in the mean.
+    usage = _functions(e, invocations * stays, stay_s + 0.0005)
+    _queues(e, usage, messages, (stays - 1) * messages, commits)
+    _objects(e, usage, commits, invocations * stays * e.batch_shards)
+    return Estimate(e, usage, messages, commits, e.pages / invocations / stays, stay_s)
+
+
+def _stays(e: Expected, pages: float, prices: Prices) -> tuple[float, float]:
+    """Over how many invocations a batch of so many pages goes, and how long each takes."""
     gap_s = 1 / _pages_per_s(e)
-    stays = 1.0
     longest_s = wait_at_most_s(prices, memory_mb=e.memory_mb, arch=e.arch, batch=round(e.batch_messages))
+    stays = 1.0
     if gap_s > longest_s:
         # A page of each host, then all goes back until the next slots.
         stays = max(1.0, pages / e.hosts_a_batch)
         wait_s = e.latency_s
     else:
         wait_s = pages * gap_s * e.unevenness
-    cpu_s = pages / stays * e.cpu_s_a_page / e.vcpus
-    invocation_s = e.start_s + max(wait_s, cpu_s)
-    if invocation_s > e.deadline_s:
-        # What isn't done by the deadline is handed back too.
-        parts = ceil(invocation_s / e.deadline_s)
-        stays, invocation_s = stays * parts, invocation_s / parts
-    # Billed time is in whole milliseconds, half of one more in the mean.
-    usage = _functions(e, invocations * stays, invocation_s + 0.0005)
-    handed_back = (stays - 1) * messages
-    _queues(e, usage, messages, handed_back, invocations, commits)
-    _objects(e, usage, commits * stays)
-    return Estimate(e, usage, messages, commits * stays, pages / stays, invocation_s)
-
-
-def _commits(e: Expected, own: float) -> tuple[float, float]:
-    """How many commits there are, and messages: more commits send more messages to other shards, up to one a link."""
-    others = min(e.shards, e.hosts) - 1
-    offers = e.pages * e.links * e.elsewhere if others else 0.0
-    a_commit = max(1.0, e.batch_messages / e.batch_shards)
-    commits = messages = own
-    for _ in range(_ROUNDS):
-        # So many of the others get something of a commit's offers, thrown at random.
-        to_others = others * (1 - exp(-offers / commits / others)) * commits if offers else 0.0
-        messages = own + to_others
-        commits = max(1.0, messages / a_commit)
-    return commits, messages
+    stay_s = e.start_s + max(wait_s, pages / stays * e.cpu_s_a_page / e.vcpus)
+    # What isn't done by the deadline is handed back too.
+    parts = ceil(stay_s / e.deadline_s)
+    return stays * parts, stay_s / parts
 
 
 def _pages_per_s(e: Expected) -> float:
@@ -97,9 +93,7 @@ def _functions(e: Expected, invocations: float, billed_s: float) -> Usage:
     )
 
 
-def _queues(
-    e: Expected, usage: Usage, messages: float, handed_back: float, invocations: float, commits: float
-) -> None:
+def _queues(e: Expected, usage: Usage, messages: float, handed_back: float, commits: float) -> None:
     """Every message is sent, received and deleted; one that was handed back also by way of the standard queue."""
     body_bytes = e.request_bytes * e.pages / messages
     through = messages + handed_back
@@ -122,13 +116,13 @@ def _queues(
         usage.gb_s[e.arch] += moved_s * e.memory_mb / 1024
 
 
-def _objects(e: Expected, usage: Usage, commits: float) -> None:
+def _objects(e: Expected, usage: Usage, commits: float, loads: float) -> None:
     """A state and a segment of items a commit; seen URLs by segments, which are merged as they grow."""
     segments = e.pages / e.segment_urls
     merged = segments / (e.merged_segments - 1)
     usage.ask("s3.PutObject", times=ceil(commits * e.puts_a_commit + segments + merged))
     in_a_shard = segments / min(e.shards, e.hosts)
-    read = commits * (1 - e.warm_share) * min(in_a_shard / 2, e.merged_segments)
-    usage.ask("s3.GetObject", times=ceil(commits + read + merged * e.merged_segments))
+    read = loads * (1 - e.warm_share) * min(in_a_shard / 2, e.merged_segments)
+    usage.ask("s3.GetObject", times=ceil(loads + read + merged * e.merged_segments))
     if merged >= 1:
         usage.ask("s3.DeleteObjects", times=ceil(merged))

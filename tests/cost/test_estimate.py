@@ -20,6 +20,7 @@ EVEN = Expected(
     per_host=8,
     batch_messages=10,
     batch_shards=1,
+    commit_s=1_000.0,
     unevenness=1.0,
     message_requests_filled=100,
     cold_share=0.0,
@@ -46,6 +47,13 @@ def test_one_host_by_hand() -> None:
     assert made.usage.requests["s3.PutObject"] == 200 + 56
     assert made.usage.stored_bytes == 100_000 * 300
     assert made.usage.fetched_bytes == 100_000 * 60_000
+
+
+def test_who_commits_more_often_pays_for_it() -> None:
+    often = estimate(replace(EVEN, commit_s=5.01))
+    assert often.commits == pytest.approx(1_000)
+    assert often.usage.requests["s3.PutObject"] == 2_000 + 56
+    assert often.usage.requests["s3.GetObject"] == estimate(EVEN).usage.requests["s3.GetObject"]
 
 
 def test_a_slower_web_and_a_smaller_pace_cost_more() -> None:

@@ -53,7 +53,7 @@ def test_requests_are_cut_by_number_and_by_size() -> None:
 
 def test_each_message_group_is_in_one_lane_in_its_order() -> None:
     entries = [{**entry(1, f"g{n % 40}"), "n": n} for n in range(400)]
-    found = lanes(entries)
+    found = lanes(entries, 10)
     assert 1 < len(found) <= 32
     assert sum(map(len, found)) == 400
     for group in {e["MessageGroupId"] for e in entries}:
@@ -61,6 +61,13 @@ def test_each_message_group_is_in_one_lane_in_its_order() -> None:
         assert len(holding) == 1
         numbers = [e["n"] for e in holding[0] if e["MessageGroupId"] == group]
         assert numbers == sorted(numbers)
+
+
+def test_messages_of_many_groups_travel_in_no_more_requests_than_they_fill() -> None:
+    for number, requests in ((1, 1), (7, 1), (10, 1), (11, 2), (64, 7)):
+        found = lanes([entry(1, f"g{n}") for n in range(number)], 10)
+        assert sorted(map(len, found), reverse=True)[0] <= 10
+        assert len(found) == requests
 
 
 async def test_many_small_messages_travel_by_ten(proxy: SqsProxy) -> None:

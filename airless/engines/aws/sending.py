@@ -62,7 +62,7 @@ class Sender:
         urls = {queue: await self._queues.url(queue) for queue in by_queue}
         streams: list[Awaitable[None]] = []
         for queue, entries in by_queue.items():
-            for lane in lanes(entries) if is_fifo(queue) else [entries]:
+            for lane in lanes(entries, self._limits.entries) if is_fifo(queue) else [entries]:
                 chunks = cut(lane, self._limits)
                 parts = [chunks] if is_fifo(queue) else [[chunk] for chunk in chunks]
                 streams += [self._one_by_one(queue, urls[queue], part) for part in parts]
@@ -89,12 +89,15 @@ def cut(entries: Iterable[Entry], limits: SqsLimits) -> list[list[Entry]]:
     return chunks
 
 
-def lanes(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """Entries of a FIFO queue in lanes that may be sent side by side: each message group is in one."""
+def lanes(entries: Sequence[Entry], a_request: int) -> list[list[Entry]]:
+    """Entries of a FIFO queue in lanes that may be sent side by side: each message group is in one.
+
+    No more than there are requests to fill, since each request is billed.
+    """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry["MessageGroupId"], []).append(entry)
-    given: list[list[Entry]] = [[] for _ in range(min(_LANES, len(groups)))]
+    given: list[list[Entry]] = [[] for _ in range(min(_LANES, len(groups), -(-len(entries) // a_request)))]
     for group in sorted(groups.values(), key=len, reverse=True):
         min(given, key=len).extend(group)
     return given
