@@ -2,13 +2,14 @@
 
 A crawl's pages travel in packed messages; a link to another shard goes there in a message as well, several to one
 shard together. A function takes a batch of messages, fetches what they ask for as fast as the hosts' pace allows,
-and ends in one commit a shard: its state, a segment of items, now and then a segment of seen URLs.
+and ends in one commit a shard: its state, a segment of items, now and then a segment of seen URLs. What the command
+asks that follows a crawl from here is not in it: some requests a second at first, then ever fewer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil, exp, log2
 
 from airless.cost.expected import Expected
 from airless.cost.prices import AWS, Prices
@@ -44,7 +45,7 @@ def estimate(expected: Expected, prices: Prices = AWS) -> Estimate:
     for _ in range(_ROUNDS):
         invocations = max(1.0, messages / e.batch_messages)
         stays, stay_s = _stays(e, e.pages / invocations, prices)
-        commits = invocations * stays * e.batch_shards * max(1.0, stay_s / e.commit_s)
+        commits = invocations * stays * e.batch_shards * _commits(e, stay_s)
         # So many of the others get something of a commit's offers, thrown at random.
         messages = own + (others * (1 - exp(-offers / commits / others)) * commits if offers else 0.0)
     # Billed time is in whole milliseconds, half of one more in the mean.
@@ -69,6 +70,12 @@ def _stays(e: Expected, pages: float, prices: Prices) -> tuple[float, float]:
     # What isn't done by the deadline is handed back too.
     parts = ceil(stay_s / e.deadline_s)
     return stays * parts, stay_s / parts
+
+
+def _commits(e: Expected, stay_s: float) -> float:
+    """How often a shard commits in an invocation: each time after as long again, and in the end."""
+    doubled = log2(max(1.0, min(stay_s, e.rarest_commit_s) / e.commit_s))
+    return 1 + doubled + max(0.0, stay_s / e.rarest_commit_s - 1)
 
 
 def _pages_per_s(e: Expected) -> float:

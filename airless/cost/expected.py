@@ -33,7 +33,8 @@ class Expected:
 
     The functions: `concurrency` is how many fetches one of them has under way at most, `batch_messages` and
     `batch_shards` how many messages, of how many shards, it is given in the mean (of 10, and of 1 to 10). Each
-    shard commits every `commit_s`, and at the end.
+    shard commits first after `commit_s`, then after as long again each time, at the rarest after `rarest_commit_s`, and
+    at the end.
     `unevenness` is how much longer a batch takes than if its hosts ended at the same time. `cpu_s` a page and
     `cpu_s_a_mb` a MB of it are of a whole vCPU. `start_s` is what an invocation takes beside its pages, `init_s` a
     cold start; who is warm needn't read a shard's seen URLs again.
@@ -53,11 +54,12 @@ class Expected:
     arch: str = "arm64"
     deadline_s: float = 840.0
     concurrency: int = 1_000
-    batch_messages: float = 8.0
+    batch_messages: float = 9.0
     batch_shards: float = 2.0
     commit_s: float = 5.0
-    unevenness: float = 1.3
-    cpu_s: float = 0.001
+    rarest_commit_s: float = 60.0
+    unevenness: float = 1.5
+    cpu_s: float = 0.0015
     cpu_s_a_mb: float = 0.01
     start_s: float = 0.05
     init_s: float = 1.0

@@ -21,6 +21,7 @@ ITEM_BYTES = 4 * 1024 * 1024
 class Cadence:
     """How often is committed: every `interval_s` at the latest, and at first, from `first_s` on, more often.
 
+    In between, after that `share` of the time since it began: with a share of 1 who dies loses half of what he did.
     `eager` commits also as soon as a worker has nothing to do: others may wait for what was found. Without it that
     is done only when nothing at all is under way, which is right where each commit costs money and what it publishes
     comes to a later invocation anyhow.
@@ -30,6 +31,7 @@ class Cadence:
     # At first others wait for what a process finds, and it has little to commit.
     first_s: float = 0.03
     eager: bool = True
+    share: float = 0.25
 
 
 OFTEN = Cadence()
@@ -110,7 +112,7 @@ class Commits:
                 continue
             now = loop.time()
             cadence = self._cadence
-            due = now + min(cadence.interval_s, max(cadence.first_s, (now - began) / 4))
+            due = now + min(cadence.interval_s, max(cadence.first_s, (now - began) * cadence.share))
             self._timer = loop.call_at(due, self._change.set)
             try:
                 while not self._wanted() and loop.time() < due:

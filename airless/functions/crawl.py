@@ -40,6 +40,8 @@ logger = logging.getLogger("airless.crawl")
 
 # A fetch that begins with an invocation has to end in it, so that each of them gets on.
 _FETCH_SHARE = 0.5
+# How often a batch looks whether it is still worth its time.
+_TOGETHER_S = 0.25
 # How often the order to stop is looked for.
 _LOOK_S = 5.0
 
@@ -49,12 +51,13 @@ class Terms:
     """On what terms a function crawls.
 
     `wait_at_most_s`: where nothing can start for longer, times the shards that wait, the rest is handed back (what is
-    cheaper is for a cost model to say). `commit_s` is the longest time between two commits, each of which costs
-    requests. `jobs` are kept open between invocations, the least recently used are closed.
+    cheaper is for a cost model to say). The first commit is made after `commit_s`, since each costs requests, then they
+    get rarer, up to `rarest_commit_s`. `jobs` are kept open between invocations, the least recently used are closed.
     """
 
     wait_at_most_s: float = 1.0
     commit_s: float = 5.0
+    rarest_commit_s: float = 60.0
     jobs: int = 4
 
 
@@ -75,8 +78,12 @@ class CrawlHost:
         """
         company = _Company(self._clock, self._terms.wait_at_most_s)
         async with asyncio.TaskGroup() as group:
-            for name, of_job in _by_job(deliveries).items():
-                group.create_task(company.guard(name, self._crawl(engine, name, of_job, deadline, company)))
+            watch = group.create_task(company.keep_together())
+            async with asyncio.TaskGroup() as working:
+                for name, of_job in _by_job(deliveries).items():
+                    crawl = self._crawl(engine, name, of_job, deadline, company)
+                    working.create_task(company.guard(name, crawl))
+            watch.cancel()
         while len(self._jobs) > self._terms.jobs:
             await self._jobs.popitem(last=False)[1].fetcher.aclose()
         return company.faults
@@ -111,7 +118,7 @@ class CrawlHost:
             self._crawler(engine, opened, index, of_shard, deadline, bounds, company)
             for index, of_shard in shards.items()
         ]
-        company.crawlers += crawlers
+        company.join(crawlers)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(company.guard(name, self._obey(engine, opened, crawlers)))
             async with asyncio.TaskGroup() as working:
@@ -187,7 +194,7 @@ class CrawlHost:
             owns=lambda other: index is None or other == index,
             bounds=bounds,
             stint=Stint(deadline.stop_s, deadline.cut_off_s, terms.wait_at_most_s),
-            cadence=Cadence(terms.commit_s, terms.commit_s, eager=False),
+            cadence=Cadence(terms.rarest_commit_s, terms.commit_s, eager=False, share=1.0),
             robots=opened.robots,
             warm=None if index is None else opened.warm,
             # Nothing else counts a try of a frontier message than a consumer that died.
@@ -222,6 +229,27 @@ class _Company:
         self._wait_at_most_s = wait_at_most_s
         self.crawlers: list[Crawler] = []
         self.faults: list[Exception] = []
+        self._joined = 0
+
+    def join(self, crawlers: Sequence[Crawler]) -> None:
+        self.crawlers += crawlers
+        self._joined += len(crawlers)
+
+    async def keep_together(self) -> None:
+        """Have all stop when waiting for the last of them has cost as much as to begin their rest anew.
+
+        Until the invocation ends, the queue keeps back what it has for the shards that are through, and their part
+        of the time is billed all the same.
+        """
+        idle_s = 0.0
+        while True:
+            await self._clock.sleep(_TOGETHER_S)
+            if self.crawlers:
+                idle_s += _TOGETHER_S * (1 - len(self.crawlers) / self._joined)
+            if self.crawlers and idle_s > self._wait_at_most_s * len(self.crawlers):
+                for crawler in self.crawlers:
+                    crawler.stop()
+                return
 
     def waits(self) -> bool:
         """Nobody can start something within the time that is cheaper than to hand back what all have."""

@@ -79,9 +79,11 @@ async def crawl(web: Web, endpoint: str, size: Size, output: Path, *, limit_s: f
         forget(asked, "Create", "GetQueue", "HeadBucket")
         clients = AwsClients(AwsOptions(_REGION, _BUCKET, endpoint=endpoint))
         sqs = await clients.sqs()
-        function = Function(
-            _HANDLER, size.memory_mb, size.arch, size.timeout_s, {"AIRLESS_ENGINE": f"{url}&create=yes"}
-        )
+        environ = {
+            "AIRLESS_ENGINE": f"{url}&create=yes",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(size.memory_mb),
+        }
+        function = Function(_HANDLER, size.memory_mb, size.arch, size.timeout_s, environ)
         with environments(function, size.environments) as ready:
             source = EventSource(sqs, ready, visibility_s=round(6 * size.timeout_s))
             lanes = [(f"{_PREFIX}-frontier.fifo", size.environments), (f"{_PREFIX}-frontier", 1)]

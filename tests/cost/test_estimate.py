@@ -50,7 +50,10 @@ def test_one_host_by_hand() -> None:
 
 
 def test_who_commits_more_often_pays_for_it() -> None:
-    often = estimate(replace(EVEN, commit_s=5.01))
+    # An invocation of 50.1 s: a commit after an eighth, a quarter, a half and all of it; or one every 5.01 s.
+    rarer = estimate(replace(EVEN, commit_s=50.1 / 8))
+    assert rarer.commits == pytest.approx(400)
+    often = estimate(replace(EVEN, commit_s=5.01, rarest_commit_s=5.01))
     assert often.commits == pytest.approx(1_000)
     assert often.usage.requests["s3.PutObject"] == 2_000 + 56
     assert often.usage.requests["s3.GetObject"] == estimate(EVEN).usage.requests["s3.GetObject"]

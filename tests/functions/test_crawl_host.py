@@ -291,6 +291,28 @@ async def test_waiting_together_is_worth_more_than_waiting_alone() -> None:
         assert len(site.requests()) == 24
 
 
+async def test_who_is_through_waits_for_the_others_no_longer_than_that_is_worth() -> None:
+    hosts = ["few.test", "many.test"]
+    http = replace(QUICK.http, allow_private=True, resolve=dict.fromkeys(hosts, "127.0.0.1"))
+    with Web({"/": linking(), **{f"/{n}": linking() for n in range(40)}}, delay_s=0.1) as site:
+        settings = replace(QUICK, http=http, pace=Pace(per_host=1))
+        fleet = Fleet(settings, shards=64, terms=Terms(wait_at_most_s=0.2))
+        await fleet.begin(site.url("/", "few.test"), *(site.url(f"/{n}", "many.test") for n in range(40)))
+        host = fleet.process()
+        await fleet.invoke(host, await fleet.receive())  # admits them
+        deliveries = await fleet.receive()
+        assert len({delivery.ordering_key for delivery in deliveries}) == 2
+        began = time.monotonic()
+        await fleet.invoke(host, deliveries)
+        assert time.monotonic() - began < 2.0
+        assert 2 < len(site.requests()) < 30
+        # Alone it is waited for.
+        assert await fleet.run(host) == 1
+        assert len(site.requests()) == 41
+        await host.aclose()
+    assert fleet.counts().waiting == 0
+
+
 async def test_a_function_s_memory_says_how_long_waiting_is_worth() -> None:
     small, large = (terms_of({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": size}) for size in ("256", "2048"))
     assert small.wait_at_most_s == pytest.approx(8 * large.wait_at_most_s, rel=0.5)
