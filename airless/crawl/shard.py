@@ -20,6 +20,7 @@ import orjson
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
 from airless.core.ports import Engine, Settlement, StateWrite, Versioned
+from airless.cost.usage import Usage
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
@@ -102,6 +103,7 @@ class Shard:
         if keeps_names:
             # What is known of a message by heart lacks the number that it was given.
             self._received, self._sent = Received(), None
+        self.used: Usage | None = None
 
     @classmethod
     async def load(cls, engine: Engine, layout: Layout, index: int, sent: Sent | None = None) -> Shard:
@@ -137,6 +139,8 @@ class Shard:
                 shard._item_segments = list(doc["items"])
                 shard._received = Received.from_list(doc["received"])
                 shard._sent_to = {int(to): int(number) for to, number in doc["sent_to"]}
+            if "usage" in doc:
+                shard.use(Usage.from_dict(doc["usage"]))
             shard._delta = bytearray(base64.b64decode(doc["delta"]))
             shard.seen.update(bytes(shard._delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -169,6 +173,12 @@ class Shard:
             self.hosts.pop(host, None)
         else:
             self.hosts[host] = record
+
+    def use(self, usage: Usage) -> None:
+        """Count what the crawl has used of a cloud. Whichever shard is committed next keeps it."""
+        if self.used is None:
+            self.used = Usage()
+        self.used.add(usage)
 
     def has_applied(self, held: Held) -> bool:
         """Whether the message was ended before: its acknowledgement got lost, or it was published twice."""
@@ -374,6 +384,8 @@ class Shard:
                 "received": self._received.to_list(),
                 "sent_to": list(self._sent_to.items()),
             }
+        if self.used is not None:
+            in_steps["usage"] = self.used.to_dict()
         return orjson.dumps(
             {
                 "seq": self._seq,
