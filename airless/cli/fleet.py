@@ -69,7 +69,9 @@ async def crawl_elsewhere(
         async with await open_engine(url) as engine:
             with display:
                 display.say(f"The job is {job.name}.")
-                job, record, ledger = await begin(engine, job, SystemClock())
+                job, record, ledger = await begin(
+                    engine, job, SystemClock(), pages=plan.settings.limits.pages
+                )
                 follower = Follower(
                     engine,
                     job,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -20,23 +20,38 @@ from airless.crawl.layout import Layout
 _AT_ONCE = 100
 
 
-async def ordered_stop(engine: Engine, layout: Layout) -> str | None:
-    """The reason for which the crawl has to stop; None where it goes on."""
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Why the crawl has to stop, if it has; and how many more pages a process may fetch, None for any number.
+
+    `number` tells orders that were given again from those before.
+    """
+
+    stop: str | None = None
+    pages: int | None = None
+    number: int = 0
+
+
+async def orders_of(engine: Engine, layout: Layout) -> Orders:
+    """The orders as they stand."""
+    return (await _standing(engine, layout))[0]
+
+
+async def order(engine: Engine, layout: Layout, stop: str | None, pages: int | None = None) -> None:
+    """Have the crawl stop for this reason, or go on. Raises Conflict where somebody orders at the same time."""
+    standing, version = await _standing(engine, layout)
+    data = orjson.dumps({"stop": stop, "pages": pages, "number": standing.number + 1})
+    await engine.state.commit(StateWrite(layout.orders_key, data, version))
+
+
+async def _standing(engine: Engine, layout: Layout) -> tuple[Orders, str | None]:
     stored = await engine.state.load(layout.orders_key)
     if stored is None:
-        return None
+        return Orders(), None
     try:
-        reason: str | None = orjson.loads(stored.data)["stop"]
-    except (ValueError, KeyError, TypeError) as error:
+        return Orders(**orjson.loads(stored.data)), stored.version
+    except (ValueError, TypeError) as error:
         raise EngineError(f"the orders of the crawl {layout.job!r} can't be read: {error}") from error
-    return reason
-
-
-async def order(engine: Engine, layout: Layout, stop: str | None) -> None:
-    """Have the crawl stop for this reason, or go on."""
-    stored = await engine.state.load(layout.orders_key)
-    version = None if stored is None else stored.version
-    await engine.state.commit(StateWrite(layout.orders_key, orjson.dumps({"stop": stop}), version))
 
 
 async def park(engine: Engine, layout: Layout, deliveries: Sequence[Delivery]) -> None:

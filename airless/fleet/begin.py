@@ -10,17 +10,20 @@ from airless.core.ports import Engine, StateWrite
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.job import Job
-from airless.crawl.orders import order, ordered_stop, unpark
+from airless.crawl.orders import order, unpark
 from airless.crawl.urls import host_of, seed
+from airless.fleet.accounts import read_accounts
 from airless.local.crawl.ledger import Ledger, Record
 from airless.local.crawl.seeding import Seeding
 
 
-async def begin(engine: Engine, job: Job, clock: Clock) -> tuple[Job, Record, Ledger]:
+async def begin(
+    engine: Engine, job: Job, clock: Clock, *, pages: int | None = None
+) -> tuple[Job, Record, Ledger]:
     """Begin the job, or take up the one of that name: the job as it was begun, its record, and who keeps that.
 
-    A beginning that was cut off is finished, and a crawl that stands still goes on. Raises ConfigError where the
-    name is another crawl's.
+    A beginning that was cut off is finished, and a crawl that stands still goes on, to so many `pages` in all. Raises
+    ConfigError where the name is another crawl's.
     """
     ledger = Ledger(engine, job.name)
     spider = job.make_spider()
@@ -38,12 +41,12 @@ async def begin(engine: Engine, job: Job, clock: Clock) -> tuple[Job, Record, Le
             seeds=list(job.seeds),
         )
         await ledger.save(record)
+    fetched = (await read_accounts(engine, job.layout)).counts.fetched
+    await order(engine, job.layout, None, None if pages is None else max(0, pages - fetched))
     spider = job.make_spider()
     discovery = Discovery(job.settings, job.scope(spider), job.layout, lambda index: None)
     seeding = Seeding(engine, job.layout, discovery, ledger, spider, sitemaps=job.settings.sitemaps)
     await seeding.run(record)
-    if await ordered_stop(engine, job.layout) is not None:
-        await order(engine, job.layout, None)
     await unpark(engine, job.layout)
     return job, record, ledger
 

@@ -11,7 +11,7 @@ from airless.cost.budget import CostBudget
 from airless.cost.usage import Metered
 from airless.crawl.counts import Counts
 from airless.crawl.job import Job
-from airless.crawl.orders import order, parked
+from airless.crawl.orders import order, orders_of, parked, unpark
 from airless.crawl.settings import Limits
 from airless.fleet.accounts import Accounts, read_accounts
 from airless.local.crawl.ledger import FINISHED, LIMITED, RUNNING, Ledger, Record
@@ -61,6 +61,9 @@ class Follower:
             earlier, accounts = accounts, await self._read()
             status = await self._status(accounts)
             alike = (earlier.published, earlier.ended) == (accounts.published, accounts.ended)
+            if alike and status == RUNNING and self._stop is None:
+                # Somebody may have parked these after an order of yesterday.
+                await unpark(self._engine, self._job.layout)
             if (status != RUNNING and alike) or self._control.interrupted:
                 break
             with contextlib.suppress(TimeoutError):
@@ -75,6 +78,7 @@ class Follower:
         accounts = await read_accounts(self._engine, self._job.layout)
         if isinstance(self._engine, Metered):
             accounts.usage.add(self._engine.usage)
+            accounts.usage.fetched_bytes = accounts.counts.wire_bytes
         if self._control.on_progress is not None:
             self._control.on_progress(Progress(accounts.counts, 0, 0, accounts.hosts, self._seconds))
         return accounts
@@ -83,6 +87,8 @@ class Follower:
         left = accounts.published + self._record.messages - accounts.ended
         if left <= 0:
             return FINISHED
+        if self._stop is None:
+            self._stop = (await orders_of(self._engine, self._job.layout)).stop
         if self._stop is None:
             self._stop = self._limit_reached(accounts)
             if self._stop is not None:

@@ -8,6 +8,7 @@ crawl. What a crawl is stands in the engine's state (`airless.crawl.job`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections import OrderedDict
@@ -16,8 +17,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airless.core.clock import Clock
+from airless.core.errors import Conflict
 from airless.core.failure import sink_name
 from airless.core.ports import Commit, Delivery, Engine, Settlement
+from airless.crawl.budget import Budget, PageBudget, Unlimited
 from airless.crawl.commits import Cadence
 from airless.crawl.concurrency import Bounds
 from airless.crawl.crawler import Crawler
@@ -27,7 +30,7 @@ from airless.crawl.gate import robots_of
 from airless.crawl.inbox import BatchInbox
 from airless.crawl.job import Job
 from airless.crawl.layout import Layout
-from airless.crawl.orders import ordered_stop, park
+from airless.crawl.orders import Orders, order, orders_of, park
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.scope import Scope
 from airless.crawl.spider import Spider
@@ -117,7 +120,7 @@ class CrawlHost:
             await engine.commit(Commit(put=put, settle=done))
             return
         layout = opened.job.layout
-        if await self._ordered(engine, opened) is not None:
+        if await self._must_stop(engine, opened):
             await park(engine, layout, deliveries)
             await engine.queue.settle([Settlement.done(delivery) for delivery in deliveries])
             return
@@ -134,21 +137,26 @@ class CrawlHost:
                 for crawler in crawlers:
                     working.create_task(company.guard(name, company.run(crawler)))
             watch.cancel()
+        if opened.budget.spent:
+            # Whoever follows the crawl may not have seen it yet, and what was handed back would come again at once.
+            with contextlib.suppress(Conflict):
+                await order(engine, layout, "max_pages", opened.orders.pages)
+            opened.look_at_s = -math.inf
 
     async def _obey(self, engine: Engine, opened: _Open, crawlers: Sequence[Crawler]) -> None:
         """Have crawlers that are at work stop when that is ordered."""
-        while await self._ordered(engine, opened) is None:
+        while not await self._must_stop(engine, opened):
             await self._clock.sleep(_LOOK_S)
         for crawler in crawlers:
             crawler.stop()
 
-    async def _ordered(self, engine: Engine, opened: _Open) -> str | None:
-        """Why the crawl has to stop, asked for now and then; None where it goes on."""
+    async def _must_stop(self, engine: Engine, opened: _Open) -> bool:
+        """Whether the crawl has to stop; its orders are looked for now and then, and whenever it stood still."""
         now_s = self._clock.monotonic()
-        if now_s >= opened.look_at_s:
-            opened.stop = await ordered_stop(engine, opened.job.layout)
+        if now_s >= opened.look_at_s or opened.orders.stop is not None:
+            opened.obey(await orders_of(engine, opened.job.layout))
             opened.look_at_s = now_s + _LOOK_S
-        return opened.stop
+        return opened.orders.stop is not None
 
     async def _opened(self, engine: Engine, name: str, deadline: Deadline) -> _Open | None:
         """The job, open; None where there is none."""
@@ -202,6 +210,7 @@ class CrawlHost:
             clock=self._clock,
             owns=lambda other: index is None or other == index,
             bounds=bounds,
+            budget=opened.budget,
             stint=Stint(
                 deadline.stop_s,
                 deadline.cut_off_s,
@@ -221,7 +230,7 @@ class CrawlHost:
 class _Open:
     """A crawl that a process works on, with what it keeps of it between invocations.
 
-    `stop` is why it has to stop, if it has, as of the last look; the next is due at `look_at_s`.
+    `orders` are as of the last look, the next is due at `look_at_s`; `budget` is what is left of theirs.
     """
 
     job: Job
@@ -231,8 +240,15 @@ class _Open:
     fetcher: Fetcher
     robots: RobotsCache | None
     warm: WarmShards = field(default_factory=WarmShards)
-    stop: str | None = None
+    orders: Orders = field(default_factory=Orders)
+    budget: Budget = field(default_factory=Unlimited)
     look_at_s: float = -math.inf
+
+    def obey(self, orders: Orders) -> None:
+        """Go by these orders from now on."""
+        if orders.number != self.orders.number:
+            self.budget = Unlimited() if orders.pages is None else PageBudget(orders.pages)
+        self.orders = orders
 
 
 class _Company:

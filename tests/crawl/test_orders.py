@@ -6,7 +6,7 @@ from airless.core.codec import decode
 from airless.core.message import Message
 from airless.core.ports import Settlement
 from airless.crawl.layout import Layout
-from airless.crawl.orders import order, ordered_stop, park, parked, unpark
+from airless.crawl.orders import Orders, order, orders_of, park, parked, unpark
 from airless.engines.memory import MemoryEngine
 
 LAYOUT = Layout("job", 8)
@@ -14,12 +14,12 @@ LAYOUT = Layout("job", 8)
 
 async def test_an_order_holds_until_the_next_one() -> None:
     engine = MemoryEngine()
-    assert await ordered_stop(engine, LAYOUT) is None
-    await order(engine, LAYOUT, "max_pages")
-    assert await ordered_stop(engine, LAYOUT) == "max_pages"
-    await order(engine, LAYOUT, None)
-    assert await ordered_stop(engine, LAYOUT) is None
-    assert await ordered_stop(engine, Layout("other", 8)) is None
+    assert await orders_of(engine, LAYOUT) == Orders()
+    await order(engine, LAYOUT, "max_pages", 7)
+    assert await orders_of(engine, LAYOUT) == Orders("max_pages", 7, 1)
+    await order(engine, LAYOUT, None, 7)
+    assert await orders_of(engine, LAYOUT) == Orders(None, 7, 2)
+    assert await orders_of(engine, Layout("other", 8)) == Orders()
 
 
 async def test_what_was_parked_comes_back_as_it_was_but_for_a_hop() -> None:

@@ -114,3 +114,21 @@ async def test_what_comes_again_after_its_end_is_gone_with_its_body(ministack_en
         some.store.blobs.clear()
         assert await queue.receive("pages", limit=1, lease_s=60, wait_s=2) == []
         assert (await queue.depth("pages")).messages == 0
+
+
+async def test_a_message_that_goes_on_its_way_once_more_is_no_double_of_its_earlier_one(
+    ministack_endpoint: str,
+) -> None:
+    async with consumers(ministack_endpoint) as some:
+        queue = some.queue()
+        for hops in range(2):
+            message = Message("frontier/a", {}, id="m", ordering_key="k", hops=hops)
+            await queue.publish_many([message])
+            await queue.publish_many([message])
+            for _ in range(3):
+                (got,) = await queue.receive("frontier/a", limit=9, lease_s=60, wait_s=10)
+                assert got.id == "m"
+                await queue.settle([Settlement.retry(got, charge=False)])
+            (got,) = await queue.receive("frontier/a", limit=9, lease_s=60, wait_s=10)
+            await queue.settle([Settlement.done(got)])
+        assert await queue.receive("frontier/a", limit=9, lease_s=60, wait_s=0) == []

@@ -37,7 +37,7 @@ from airless.engines.aws.records import Arrived, of_record
 from airless.engines.aws.routing import Routes, goes_on, packed
 from airless.engines.aws.sending import Sender
 from airless.engines.aws.topics import part_of, queue_name
-from airless.engines.aws.wire import Tag
+from airless.engines.aws.wire import GENERATIONS, Tag
 
 _log = logging.getLogger(__name__)
 
@@ -258,4 +258,5 @@ class SqsQueue:
 
 def _tag(message: Message, now: float) -> Tag:
     due = message.not_before_s if message.not_before_s > now else 0.0
-    return Tag(message.topic, message.id, message.ordering_key, message.attempt, due=due)
+    generation = message.hops * GENERATIONS
+    return Tag(message.topic, message.id, message.ordering_key, message.attempt, generation, due)

@@ -31,13 +31,17 @@ _ERROR_BYTES = 8 * 1024
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+GENERATIONS: Final = 10_000
+"""So many copies are told apart of a message; published once more, with another hop, it begins at the next so many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """What rides in our attribute.
 
     `attempt` are the charged tries before this message was sent; SQS's own count adds to them. `generation` counts
-    how often it was sent again, so that a FIFO queue doesn't take a copy for a double. `due` is the time (epoch
-    seconds) before which nobody gets it. `claim` names the object that holds the body.
+    how often it was sent again, from its hops on, so that a FIFO queue doesn't take a copy for a double. `due` is the
+    time (epoch seconds) before which nobody gets it. `claim` names the object that holds the body.
     """
 
     topic: str
