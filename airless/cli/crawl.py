@@ -48,6 +48,12 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
     "--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Stop after this long."
 )
 @click.option(
+    "--max-cost",
+    type=click.FloatRange(0, min_open=True),
+    metavar="USD",
+    help="Stop after that much money, with --engine.",
+)
+@click.option(
     "--allow-domain",
     "domains",
     multiple=True,
@@ -139,6 +145,8 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
         _check_writable(stats_path)
     quiet = bool(options["quiet"])
     try:
+        if options["engine_url"] is None and options["max_cost"] is not None:
+            raise ConfigError("--max-cost is for crawls with --engine: what this machine does costs nothing")
         if options["engine_url"] is None:
             result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
         else:
@@ -164,7 +172,8 @@ def _crawl_elsewhere(plan: Plan, options: dict[str, Any], *, quiet: bool) -> Res
     from airless.cli.fleet import crawl_elsewhere, job_of
 
     job = job_of(plan, options)
-    result = asyncio.run(crawl_elsewhere(plan, job, options["engine_url"], quiet=quiet))
+    url, max_cost = options["engine_url"], options["max_cost"]
+    result = asyncio.run(crawl_elsewhere(plan, job, url, max_cost=max_cost, quiet=quiet))
     if result.status == RUNNING:
         click.echo(
             f"The crawl goes on without this command. Follow it again with --job {job.name}.", err=True

@@ -45,12 +45,16 @@ def job_of(plan: Plan, options: dict[str, Any]) -> Job:
     )
 
 
-async def crawl_elsewhere(plan: Plan, job: Job, url: str, *, quiet: bool) -> Result:
+async def crawl_elsewhere(
+    plan: Plan, job: Job, url: str, *, max_cost: float | None = None, quiet: bool
+) -> Result:
     """Begin the job or take it up, follow it to its end, and write its items where the plan has an output.
 
-    Interrupted, it says how to come back, and the crawl goes on.
+    It stops when it has cost `max_cost` US dollars, as far as is known. Interrupted, it says how to come back, and the
+    crawl goes on.
     """
     from airless.cli.progress import make_display
+    from airless.cost.budget import CostBudget
     from airless.engines import open_engine
     from airless.fleet.begin import begin
     from airless.fleet.follow import Follower
@@ -74,6 +78,7 @@ async def crawl_elsewhere(plan: Plan, job: Job, url: str, *, quiet: bool) -> Res
                     limits=plan.settings.limits,
                     control=control,
                     clock=SystemClock(),
+                    budget=None if max_cost is None else CostBudget(max_cost),
                 )
                 result, accounts = await follower.run()
             if plan.output is not None and not control.interrupted:

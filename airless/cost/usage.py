@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from airless.core.errors import ConfigError
 
@@ -39,9 +39,13 @@ class Usage:
 
     def invoke(self, billed_s: float, memory_mb: int, arch: str) -> None:
         """Count an invocation, its time rounded up to the millisecond as it is billed."""
+        self.invocations += 1
+        self.run(billed_s, memory_mb, arch)
+
+    def run(self, billed_s: float, memory_mb: int, arch: str) -> None:
+        """Count time of an invocation that is counted elsewhere."""
         # What a float is off must not make a whole millisecond.
         billed_ms = math.ceil(round(billed_s * _MS, 6))
-        self.invocations += 1
         self.billed_ms += billed_ms
         self._run(billed_ms / _MS * memory_mb / 1024, arch)
 
@@ -103,6 +107,14 @@ class Usage:
 
     def _run(self, gb_s: float, arch: str) -> None:
         self.gb_s[arch] = self.gb_s.get(arch, 0.0) + gb_s
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An engine that counts what it asks of a cloud."""
+
+    @property
+    def usage(self) -> Usage: ...
 
 
 def message_units(payload_bytes: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from airless.core.clock import Clock
 from airless.core.ports import Commit, Engine
+from airless.cost.usage import Usage
 from airless.crawl.schedule import Schedule
 from airless.crawl.shard import Shard
 from airless.crawl.shards import Shards
@@ -40,7 +41,8 @@ OFTEN = Cadence()
 class Commits:
     """Writes what the shards have gathered: for a worker with nothing to do, for a large group, or in time.
 
-    `committed` is called after each commit, with whether it published something, `committing` before each.
+    `committed` is called after each commit, with whether it published something, `committing` before each. `spent` says
+    what was used of a cloud since it was last asked.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Commits:
         cadence: Cadence = OFTEN,
         *,
         committing: Callable[[], None] = lambda: None,
+        spent: Callable[[], Usage] | None = None,
     ) -> None:
         self._engine = engine
         self._shards = shards
@@ -63,6 +66,7 @@ class Commits:
         self._committed = committed
         self._cadence = cadence
         self._committing = committing
+        self._spent = spent
         self._change = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -159,6 +163,8 @@ class Commits:
             for host in shard.touched:
                 self._shards.remember(shard, self._schedule.host(host), now)
             shard.touched.clear()
+            if self._spent is not None and shard is changed[0]:
+                shard.use(self._spent())
             part = shard.write()
             put.update(part.put)
             publish += part.publish

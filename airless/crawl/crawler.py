@@ -139,6 +139,7 @@ class Crawler:
             self._committed,
             cadence,
             committing=self._put_off,
+            spent=self._stint.spent,
         )
         self._cut = False
         self._workers.on_idle = self._commits.changed

@@ -6,20 +6,33 @@ from collections.abc import Callable
 
 from airless.core.ports import Delivery
 from airless.crawl.making import maker_like
+from airless.crawl.received import Origin
 from airless.crawl.request import Request
 
 
 class Held:
-    """A leased message of `total` requests. `done` has bit i set when the request at position i has ended."""
+    """A leased message of `total` requests. `done` has bit i set when the request at position i has ended.
 
-    __slots__ = ("delivery", "done", "id", "remaining", "shard", "total")
+    `origin` is its sender's number for it, if it has one.
+    """
 
-    def __init__(self, delivery: Delivery, id: str, shard: int, total: int, done: int = 0) -> None:
+    __slots__ = ("delivery", "done", "id", "origin", "remaining", "shard", "total")
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        id: str,
+        shard: int,
+        total: int,
+        done: int = 0,
+        origin: Origin | None = None,
+    ) -> None:
         self.delivery = delivery
         self.id = id
         self.shard = shard
         self.total = total
         self.done = done
+        self.origin = origin
         self.remaining = total - done.bit_count()
 
 

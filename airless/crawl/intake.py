@@ -19,6 +19,7 @@ from airless.crawl.discovery import Discovery
 from airless.crawl.held import Held, entry_of
 from airless.crawl.inbox import Inbox
 from airless.crawl.packing import unpack
+from airless.crawl.received import Origin, origin_of
 from airless.crawl.request import Request
 from airless.crawl.schedule import Schedule
 from airless.crawl.shard import ADMIT
@@ -45,6 +46,7 @@ class _Arrived:
     shard: int | None
     requests: list[Request]
     admit: bool = False
+    origin: Origin | None = None
 
 
 class Intake:
@@ -190,9 +192,9 @@ class Intake:
         if (known := shard.held(arrived.id)) is not None:
             known.delivery = lease
             return
-        held = Held(lease, arrived.id, shard.index, len(requests))
-        if shard.has_applied(arrived.id):
-            shard.end_message(held)
+        held = Held(lease, arrived.id, shard.index, len(requests), origin=arrived.origin)
+        if shard.has_applied(held):
+            shard.end_double(held)
         elif index is None:
             self._discovery.offer(shard, requests)
             shard.end_message(held)
@@ -219,7 +221,7 @@ class Intake:
             return _Arrived(delivery.id, *own)
         message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
         index, requests = self._requests_of(message)
-        return _Arrived(message.id, index, requests, admit=bool(message.data.get(ADMIT)))
+        return _Arrived(message.id, index, requests, bool(message.data.get(ADMIT)), origin_of(message.data))
 
     def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
         """A frontier message's shard, None for one that was published by hand, and its requests.

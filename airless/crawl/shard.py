@@ -20,10 +20,12 @@ import orjson
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
 from airless.core.ports import Engine, Settlement, StateWrite, Versioned
+from airless.cost.usage import Usage
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
 from airless.crawl.packing import in_batches, pack
+from airless.crawl.received import ORIGIN, Received
 from airless.crawl.records import progress_of, read_document, read_segments, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
@@ -96,6 +98,12 @@ class Shard:
         self._published = 0
         self._ended = 0
         self._item_segments: list[str] | None = [] if keeps_names else None
+        self._received: Received | None = None
+        self._sent_to: dict[int, int] = {}
+        if keeps_names:
+            # What is known of a message by heart lacks the number that it was given.
+            self._received, self._sent = Received(), None
+        self.used: Usage | None = None
 
     @classmethod
     async def load(cls, engine: Engine, layout: Layout, index: int, sent: Sent | None = None) -> Shard:
@@ -129,6 +137,10 @@ class Shard:
             shard._published, shard._ended = doc.get("messages", (0, 0))
             if shard._item_segments is not None:
                 shard._item_segments = list(doc["items"])
+                shard._received = Received.from_list(doc["received"])
+                shard._sent_to = {int(to): int(number) for to, number in doc["sent_to"]}
+            if "usage" in doc:
+                shard.use(Usage.from_dict(doc["usage"]))
             shard._delta = bytearray(base64.b64decode(doc["delta"]))
             shard.seen.update(bytes(shard._delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -162,9 +174,17 @@ class Shard:
         else:
             self.hosts[host] = record
 
-    def has_applied(self, message_id: str) -> bool:
-        """Whether the message was ended by a recent commit (its acknowledgement got lost)."""
-        return message_id in self._recent
+    def use(self, usage: Usage) -> None:
+        """Count what the crawl has used of a cloud. Whichever shard is committed next keeps it."""
+        if self.used is None:
+            self.used = Usage()
+        self.used.add(usage)
+
+    def has_applied(self, held: Held) -> bool:
+        """Whether the message was ended before: its acknowledgement got lost, or it was published twice."""
+        if self._received is not None and held.origin is not None and self._received.has(held.origin):
+            return True
+        return held.id in self._recent
 
     def end(self, held: Held, position: int, items: Sequence[bytes] = ()) -> None:
         """One request has ended, and gave encoded items; its message is settled with the last."""
@@ -182,11 +202,17 @@ class Shard:
 
     def end_message(self, held: Held) -> None:
         """All of a message has ended: the next commit acknowledges its latest delivery."""
-        self.dirty = True
         self._open.pop(held.id, None)
         if held.id not in self._recent:
             self._recent.append(held.id)
             self._ended += 1
+        if self._received is not None and held.origin is not None:
+            self._received.end(held.origin)
+        self.end_double(held)
+
+    def end_double(self, held: Held) -> None:
+        """Have a message acknowledged, and nothing else."""
+        self.dirty = True
         self._settle[held.delivery.id] = Settlement.done(held.delivery)
 
     def give_back(self, held: Held, delay_s: float = 0.0) -> None:
@@ -316,6 +342,10 @@ class Shard:
             data["shard"] = shard
             if not admitted:
                 data[ADMIT] = True
+            if self._received is not None:
+                sent = self._sent_to.get(shard, 0)
+                data[ORIGIN] = [self.index, sent]
+                self._sent_to[shard] = sent + 1
             return Message(
                 topic=self.layout.topic,
                 data=data,
@@ -347,7 +377,15 @@ class Shard:
         progress.update(
             (held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done
         )
-        items = {} if self._item_segments is None else {"items": self._item_segments}
+        in_steps: dict[str, Any] = {}
+        if self._received is not None:
+            in_steps = {
+                "items": self._item_segments,
+                "received": self._received.to_list(),
+                "sent_to": list(self._sent_to.items()),
+            }
+        if self.used is not None:
+            in_steps["usage"] = self.used.to_dict()
         return orjson.dumps(
             {
                 "seq": self._seq,
@@ -360,7 +398,7 @@ class Shard:
                 "delta": base64.b64encode(self._delta).decode(),
                 "progress": progress,
                 "recent": list(self._recent),
-                **items,
+                **in_steps,
             }
         )
 

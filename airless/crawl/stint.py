@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from airless.cost.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +15,10 @@ class Stint:
 
     From `stop_s` on nothing is started. What is still under way at `cut_off_s` is let go of, and handed back as if it
     had never begun. Where nothing can start for longer than `wait_at_most_s`, the rest is handed back at once, for the
-    queue to wait with.
+    queue to wait with. `spent` says what the invocation used of its cloud since it was last asked.
     """
 
     stop_s: float = math.inf
     cut_off_s: float = math.inf
     wait_at_most_s: float = math.inf
+    spent: Callable[[], Usage] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from airless.core.ports import Engine
 from airless.core.steps import peek
+from airless.cost.usage import Usage
 from airless.crawl.counts import Counts
 from airless.crawl.layout import Layout
 from airless.crawl.records import read_document
@@ -16,13 +17,17 @@ _AT_ONCE = 16
 
 @dataclass(slots=True)
 class Accounts:
-    """The sums over all shards. `published` and `ended` count messages, `segments` names those of items, in order."""
+    """The sums over all shards. `published` and `ended` count messages, `segments` names those of items, in order.
+
+    `usage` is what those who work on the crawl have used of a cloud, as far as they have told.
+    """
 
     counts: Counts = field(default_factory=Counts)
     published: int = 0
     ended: int = 0
     segments: list[str] = field(default_factory=list)
     hosts: int = 0
+    usage: Usage = field(default_factory=Usage)
 
 
 async def read_accounts(engine: Engine, layout: Layout) -> Accounts:
@@ -46,4 +51,6 @@ async def read_accounts(engine: Engine, layout: Layout) -> Accounts:
         accounts.ended += ended
         accounts.segments += doc["items"]
         accounts.hosts += len(doc["hosts"])
+        if "usage" in doc:
+            accounts.usage.add(Usage.from_dict(doc["usage"]))
     return accounts

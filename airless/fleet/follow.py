@@ -7,6 +7,8 @@ import contextlib
 
 from airless.core.clock import Clock
 from airless.core.ports import Engine
+from airless.cost.budget import CostBudget
+from airless.cost.usage import Metered
 from airless.crawl.counts import Counts
 from airless.crawl.job import Job
 from airless.crawl.orders import order, parked
@@ -34,12 +36,14 @@ class Follower:
         limits: Limits,
         control: Control,
         clock: Clock,
+        budget: CostBudget | None = None,
     ) -> None:
         self._engine = engine
         self._job = job
         self._record = record
         self._ledger = ledger
         self._limits = limits
+        self._budget = budget
         self._control = control
         self._clock = clock
         self._began = clock.monotonic()
@@ -48,27 +52,29 @@ class Follower:
     async def run(self) -> tuple[Result, Accounts]:
         """Until the crawl has ended or stands still at a limit, or `control` is interrupted: then it goes on.
 
-        It has ended when as many messages have ended as were published, over all shards, in two readings in a
-        row; it stands still when all others are parked.
+        It has ended when as many messages have ended as were published, over all shards, in two readings alike:
+        then nothing had changed between them. It stands still when all others are parked.
         """
-        before = (await self._read()).counts
-        poll_s, alike, status = _FIRST_POLL_S, 0, RUNNING
+        accounts = await self._read()
+        before, poll_s, status = accounts.counts, _FIRST_POLL_S, RUNNING
         while True:
-            accounts = await self._read()
-            seen, status = status, await self._status(accounts)
-            alike = alike + 1 if status == seen != RUNNING else 0
-            if alike or self._control.interrupted:
+            earlier, accounts = accounts, await self._read()
+            status = await self._status(accounts)
+            alike = (earlier.published, earlier.ended) == (accounts.published, accounts.ended)
+            if (status != RUNNING and alike) or self._control.interrupted:
                 break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(poll_s if status == RUNNING else _FIRST_POLL_S):
                     await self._control.stopped()
             poll_s = min(_LONGEST_POLL_S, poll_s * _SLOWER)
         if not alike:
-            status = RUNNING
+            status = RUNNING  # interrupted at its end, as it seems
         return await self._result(status, accounts, before), accounts
 
     async def _read(self) -> Accounts:
         accounts = await read_accounts(self._engine, self._job.layout)
+        if isinstance(self._engine, Metered):
+            accounts.usage.add(self._engine.usage)
         if self._control.on_progress is not None:
             self._control.on_progress(Progress(accounts.counts, 0, 0, accounts.hosts, self._seconds))
         return accounts
@@ -89,7 +95,7 @@ class Follower:
             return "max_pages"
         if self._limits.time_s is not None and self._seconds >= self._limits.time_s:
             return "max_time"
-        return None
+        return None if self._budget is None else self._budget.stop_reason(accounts.usage)
 
     @property
     def _seconds(self) -> float:
@@ -112,4 +118,5 @@ class Follower:
             total_seconds=record.seconds or self._seconds,
             adds_up=status != FINISHED or not counts.waiting,
             before=before,
+            usage=accounts.usage if accounts.usage.invocations else None,
         )

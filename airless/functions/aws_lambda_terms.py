@@ -17,4 +17,5 @@ def terms_of(environ: Mapping[str, str]) -> Terms:
     """The terms in Lambda's environment ("Defined runtime environment variables")."""
     memory_mb = int(environ.get(_MEMORY) or _LEAST_MEMORY_MB)
     arch = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
-    return Terms(wait_at_most_s=wait_at_most_s(AWS, memory_mb=memory_mb, arch=arch))
+    wait_s = wait_at_most_s(AWS, memory_mb=memory_mb, arch=arch)
+    return Terms(wait_at_most_s=wait_s, memory_mb=memory_mb, arch=arch)

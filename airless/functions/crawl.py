@@ -35,6 +35,7 @@ from airless.crawl.stint import Stint
 from airless.crawl.warm import WarmShards
 from airless.functions.deadline import Deadline
 from airless.functions.host import FRONTIER
+from airless.functions.spending import Spending
 
 logger = logging.getLogger("airless.crawl")
 
@@ -53,20 +54,24 @@ class Terms:
     `wait_at_most_s`: where nothing can start for longer, times the shards that wait, the rest is handed back (what is
     cheaper is for a cost model to say). The first commit is made after `commit_s`, since each costs requests, then they
     get rarer, up to `rarest_commit_s`. `jobs` are kept open between invocations, the least recently used are closed.
+    Its time is billed by `memory_mb` and `arch`.
     """
 
     wait_at_most_s: float = 1.0
     commit_s: float = 10.0
     rarest_commit_s: float = 60.0
     jobs: int = 4
+    memory_mb: int = 128
+    arch: str = "x86_64"
 
 
 class CrawlHost:
     """What a process keeps of the crawls that it works on."""
 
-    def __init__(self, clock: Clock, terms: Terms | None = None) -> None:
+    def __init__(self, clock: Clock, terms: Terms, spending: Spending | None) -> None:
         self._clock = clock
-        self._terms = terms or Terms()
+        self._terms = terms
+        self._spending = spending
         self._jobs: OrderedDict[str, _Open] = OrderedDict()
 
     async def run(
@@ -76,6 +81,8 @@ class CrawlHost:
 
         A crawl or a shard of it that fails is logged, and its messages are not settled: the faults.
         """
+        if self._spending is not None:
+            self._spending.began(deadline.began_s)
         company = _Company(self._clock, self._terms.wait_at_most_s)
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(company.keep_together())
@@ -86,6 +93,8 @@ class CrawlHost:
             watch.cancel()
         while len(self._jobs) > self._terms.jobs:
             await self._jobs.popitem(last=False)[1].fetcher.aclose()
+        if self._spending is not None:
+            self._spending.ended()
         return company.faults
 
     async def aclose(self) -> None:
@@ -193,7 +202,12 @@ class CrawlHost:
             clock=self._clock,
             owns=lambda other: index is None or other == index,
             bounds=bounds,
-            stint=Stint(deadline.stop_s, deadline.cut_off_s, terms.wait_at_most_s),
+            stint=Stint(
+                deadline.stop_s,
+                deadline.cut_off_s,
+                terms.wait_at_most_s,
+                None if self._spending is None else self._spending.take,
+            ),
             cadence=Cadence(terms.rarest_commit_s, terms.commit_s, eager=False, share=1.0),
             robots=opened.robots,
             warm=None if index is None else opened.warm,

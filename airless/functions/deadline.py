@@ -14,12 +14,14 @@ _FINISH, _LEAST_FINISH_S, _MOST_FINISH_S = 0.15, 0.3, 10.0
 class Deadline:
     """An end by the clock's two scales (`at_s` epoch, `monotonic_s`), and two margins before it.
 
+    `began_s` is monotonic, too.
     `commit_s` are for the last commit and the answer. `finish_s` before those nothing more is started, and what is
     under way gets the time to end.
     """
 
     at_s: float
     monotonic_s: float
+    began_s: float
     commit_s: float
     finish_s: float
 
@@ -29,6 +31,7 @@ class Deadline:
         return cls(
             at_s=clock.now() + left_s,
             monotonic_s=clock.monotonic() + left_s,
+            began_s=clock.monotonic(),
             commit_s=min(_MOST_COMMIT_S, max(_LEAST_COMMIT_S, _COMMIT * left_s)),
             finish_s=min(_MOST_FINISH_S, max(_LEAST_FINISH_S, _FINISH * left_s)),
         )

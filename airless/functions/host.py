@@ -12,7 +12,7 @@ from airless.core.clock import Clock, SystemClock
 from airless.core.config import Config
 from airless.core.errors import ConfigError, RetryableError
 from airless.core.outcome import Again, Ended, Lost
-from airless.core.ports import Delivery, Settlement
+from airless.core.ports import Delivery, Engine, Settlement
 from airless.functions.acknowledging import Acknowledging
 from airless.functions.deadline import Deadline
 
@@ -85,7 +85,7 @@ class Host:
                 logger.exception("%d messages failed together, and come again", len(others))
                 faults.append(fault)
         if frontier:
-            faults += await self._crawling().run(engine, frontier, deadline)
+            faults += await self._crawling(await self.engine()).run(engine, frontier, deadline)
         return Ends(engine.ended, faults)
 
     async def call(self, delivery: Delivery, deadline: Deadline) -> None:
@@ -168,11 +168,17 @@ class Host:
             self._runner = OperatorRunner(operator, config=self.config, clock=self.clock)
         return self._runner
 
-    def _crawling(self) -> CrawlHost:
+    def _crawling(self, engine: Engine) -> CrawlHost:
         if self._crawls is None:
-            from airless.functions.crawl import CrawlHost
+            from airless.cost.usage import Metered
+            from airless.functions.crawl import CrawlHost, Terms
+            from airless.functions.spending import Spending
 
-            self._crawls = CrawlHost(self.clock, None if self._terms is None else self._terms())
+            terms = Terms() if self._terms is None else self._terms()
+            spending = None
+            if isinstance(engine, Metered):
+                spending = Spending(engine, self.clock, memory_mb=terms.memory_mb, arch=terms.arch)
+            self._crawls = CrawlHost(self.clock, terms, spending)
         return self._crawls
 
 

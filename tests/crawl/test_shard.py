@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from airless.core.codec import encode
+from airless.core.codec import decode, encode
 from airless.core.errors import Conflict, EngineError
 from airless.core.message import Message
 from airless.core.ports import Commit, Delivery, Engine
@@ -15,6 +15,7 @@ from airless.crawl import shard as module
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
 from airless.crawl.packing import pack, unpack
+from airless.crawl.received import origin_of
 from airless.crawl.records import progress_of, read_document
 from airless.crawl.request import Request
 from airless.crawl.seen import SeenSet, pack_fingerprints, unpack_fingerprints
@@ -95,7 +96,7 @@ async def test_everything_of_a_shard_survives_loading() -> None:
     assert not any(map(again.see, marks))
     assert again.counts.to_dict() == shard.counts.to_dict()
     assert again.hosts == {"example.com": {"pages": 7, "pace": {"hold": 5.0}}}
-    assert again.has_applied("applied")
+    assert again.has_applied(_loose("applied"))
     assert not again.dirty
 
 
@@ -234,7 +235,7 @@ async def test_a_message_given_back_keeps_its_progress_and_is_not_charged() -> N
     await _apply(engine, shard)
     assert (await engine.queue.depth(LAYOUT.topic)).messages == 0
     assert read_document(engine.store.states["crawl/job/shard/00003"][1])["progress"] == {}
-    assert shard.has_applied("m1")
+    assert shard.has_applied(_loose("m1"))
 
 
 async def test_a_message_given_back_untouched_leaves_no_record() -> None:
@@ -300,8 +301,8 @@ async def test_a_message_that_ended_is_recognised_when_it_is_delivered_again() -
     shard = await _load(engine)
     for n in range(100):
         shard.end_message(_loose(f"m{n}"))
-    assert all(shard.has_applied(f"m{n}") for n in range(50, 100))
-    assert not shard.has_applied("m100")
+    assert all(shard.has_applied(_loose(f"m{n}")) for n in range(50, 100))
+    assert not shard.has_applied(_loose("m100"))
 
 
 async def test_a_delivery_that_comes_again_before_the_commit_is_the_one_that_is_settled() -> None:
@@ -516,3 +517,31 @@ async def test_a_shard_counts_its_messages() -> None:
     again.end_message(await _receive(engine, 1))
     await _apply(engine, again)
     assert read_document(engine.store.states["crawl/job/shard/00003"][1])["messages"] == [2, 2]
+
+
+async def test_a_double_is_known_however_late_it_comes() -> None:
+    engine = _stepped(MemoryEngine())
+    sender, owner = await Shard.load(engine, LAYOUT, 2), await Shard.load(engine, LAYOUT, 3)
+    for request in _requests(100):
+        sender.send_foreign(3, request)
+        owner.send(request)
+        await _apply(engine, sender)
+        await _apply(engine, owner)
+    assert owner.dirty is False
+    got = await engine.queue.receive(LAYOUT.topic, limit=300, lease_s=60)
+    messages = [decode(each.topic, each.body, id=each.id) for each in got]
+    held = [
+        Held(each, message.id, 3, 1, origin=origin_of(message.data))
+        for each, message in zip(got, messages, strict=True)
+    ]
+    assert len({each.origin for each in held}) == 200
+    for each in held:
+        assert not owner.has_applied(each)
+        owner.end_message(each)
+    await _apply(engine, owner)
+    again = await Shard.load(engine, LAYOUT, 3)
+    assert all(again.has_applied(each) for each in held)
+    before = again.counts.to_dict(), again._ended
+    again.end_double(held[0])
+    assert (again.counts.to_dict(), again._ended) == before
+    assert [s.again for s in again.write().settle] == [False]

@@ -37,6 +37,18 @@ async def test_topics_of_one_queue_each_get_their_own(ministack_endpoint: str, k
             assert sorted(got[topic]) == sorted((f"{topic}-{n}", 0) for n in range(10))
 
 
+async def test_who_asks_for_two_topics_in_turn_gets_both(ministack_endpoint: str) -> None:
+    async with consumers(ministack_endpoint) as some:
+        queue, topics, left = some.queue(), ["frontier/a", "frontier/b"], 4
+        await queue.publish_many([Message(topics[n % 2], {}, ordering_key=f"{n}") for n in range(left)])
+        async with asyncio.timeout(90):
+            while left:
+                for topic in topics:
+                    got = await queue.receive(topic, limit=24, lease_s=60, wait_s=1)
+                    await queue.settle([Settlement.done(delivery) for delivery in got])
+                    left -= len(got)
+
+
 @pytest.mark.parametrize("key", [None, "k"])
 async def test_what_nobody_wants_is_not_asked_for_without_end(
     ministack_endpoint: str, key: str | None

@@ -44,7 +44,9 @@ async def test_a_delay_beyond_sqss_is_a_chain_of_delays(ministack_endpoint: str,
         delays = [
             entry.get("DelaySeconds") for asked in proxy.of("SendMessageBatch") for entry in asked.entries
         ]
-        assert delays == ([1, 1, 1, None] if key else [1, 1, 1])
+        links = len(delays) - bool(key)
+        assert 2 <= links <= 5
+        assert delays == [1] * links + ([None] if key else [])
 
 
 async def test_a_retry_beyond_sqss_visibility_is_a_chain_of_delays(ministack_endpoint: str) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 
 from airless.core.clock import Clock, SystemClock
 from airless.core.steps import SteppedEngine
+from airless.cost.usage import Usage
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.objects import S3Objects
 from airless.engines.aws.options import AwsOptions
@@ -37,6 +38,11 @@ class AwsEngine(SteppedEngine):
     def open(cls, url: str, *, clock: Clock | None = None) -> Self:
         """The engine of an ``aws://`` URL. Raises ConfigError."""
         return cls(AwsOptions.parse(url), clock=clock)
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked of AWS so far, in the units that it bills."""
+        return self.clients.usage
 
     @property
     def requests(self) -> Counter[str]:

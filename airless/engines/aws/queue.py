@@ -11,6 +11,7 @@ then deleted, which puts it behind the others; so does what has a key, since it 
 from __future__ import annotations
 
 import logging
+import random
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,8 +41,9 @@ from airless.engines.aws.wire import Tag
 
 _log = logging.getLogger(__name__)
 
-# A message of another topic stays out of the way of who can't use it for this long: asking costs money.
-_ELSEWHERE_S = 2.0
+# A message of another topic stays out of the way of who can't use it for so long, since asking costs money: at
+# random, or a consumer that asks for two topics in turn could for ever get what belongs to the other.
+_ELSEWHERE_S = (0.5, 3.0)
 # A queue that isn't there yet is looked for again after this.
 _LOOK_S = 1.0
 
@@ -73,6 +75,7 @@ class SqsQueue:
         )
         self._dead = DeadLetters(clients, self._queues, batches, self._ending, self._routes, limits, clock)
         self._polls = Polls(clients, limits, clock, self._ending.hand_back)
+        self._rng = random.Random()  # noqa: S311 - jitter, no secret
         self._closed = False
 
     async def publish_many(self, messages: Sequence[Message]) -> None:
@@ -217,7 +220,7 @@ class SqsQueue:
         ours = [one for one in named if one.tag.topic == topic and not goes_on(one, now)]
         try:
             await self._send_on(moving)
-            await self._ending.hand_back(elsewhere, wait_s=_ELSEWHERE_S)
+            await self._ending.hand_back(elsewhere, wait_s=self._rng.uniform(*_ELSEWHERE_S))
             deliveries = await self._unpacked(await self._ending.fresh(ours, lease_s))
         except BaseException:
             self._polls.keep(ours)

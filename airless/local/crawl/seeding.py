@@ -14,6 +14,7 @@ from airless.crawl.callbacks import run_start
 from airless.crawl.discovery import Discovery
 from airless.crawl.layout import Layout
 from airless.crawl.packing import pack
+from airless.crawl.received import ORIGIN, SEEDS
 from airless.crawl.request import Follow, Request
 from airless.crawl.shard import ADMIT
 from airless.crawl.sitemap_seeds import sitemap_seed
@@ -87,14 +88,19 @@ class Seeding:
         messages = [
             Message(
                 topic=self._layout.topic,
-                data={**pack(requests), "shard": shard, ADMIT: True},
+                data={
+                    **pack(requests),
+                    "shard": shard,
+                    ADMIT: True,
+                    ORIGIN: [SEEDS, record.messages + number],
+                },
                 id=derived_id(f"{self._layout.job}/seeds/{record.seeded}", shard),
                 run_id=self._layout.job,
                 ordering_key=str(shard),
                 priority=max(request.priority for request in requests),
                 weight=0,
             )
-            for shard, requests in sorted(by_shard.items())
+            for number, (shard, requests) in enumerate(sorted(by_shard.items()))
         ]
         # A crawl that is stopped cancels its seeding. Whether a commit that is cancelled was applied can't be
         # known, and the record must say what is true: a commit that has begun comes to its end.
