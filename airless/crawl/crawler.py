@@ -97,6 +97,8 @@ class Crawler:
             layout,
             self._shards.owned,
             entered=self._shards.entered if self._shards.levels is not None else None,
+            # A one-shot forgets what it offered before it meets most of it again, and each offer is a message's part.
+            keeps_offers=not inbox.endless,
         )
         self._visitor = Visitor(spider, settings, fetcher, clock, rng)
         self._gate = Gate(settings, fetcher, clock, self._opened, robots)

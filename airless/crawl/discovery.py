@@ -23,6 +23,8 @@ logger = logging.getLogger("airless.crawl")
 # as a seed, it is crawled all the same.
 _CUT = 0x9E37_79B9_7F4A_7C15
 _REFUSED = 0xD1B5_4A32_D192_ED03
+# And so is what was offered to another shard: having offered it is not having it.
+_SENT = 0x8CB9_2BA7_2F3D_8DD7
 
 _RECENT = 20_000
 
@@ -46,6 +48,7 @@ class Discovery:
         owned: Callable[[int], Shard | None],
         *,
         entered: Callable[[Shard, Request], None] | None = None,
+        keeps_offers: bool = False,
     ) -> None:
         self._dedup = settings.dedup
         self._traps = settings.traps
@@ -56,6 +59,8 @@ class Discovery:
         self._owned = owned
         self._entered = entered
         self._by_level = self._max_depth is not None or entered is not None
+        # With a limit on depth a link that was offered may be nearer now.
+        self._keeps_offers = keeps_offers and not self._by_level
         # With a limit on depth a link that is known may be nearer now; dropped parameters are known to us alone.
         self._exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
         self._spellings = spellings()
@@ -129,7 +134,8 @@ class Discovery:
             )
             owner = site.owner or self._owner(shard, site, mark)
             if owner is None:
-                shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
+                if not self._keeps_offers or shard.see(mark ^ _SENT):
+                    shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
             elif self._by_level:
                 self._admit(owner, request, mark)
             else:

@@ -46,11 +46,11 @@ _HANDLER = "airless.functions.aws_lambda:handler"
 class Size:
     """How the function is deployed, and how fast it may ask a host."""
 
-    memory_mb: int = 256
+    memory_mb: int = 192
     arch: str = "arm64"
     timeout_s: float = 300.0
-    environments: int = 4
-    per_host: int = 8
+    environments: int = 2
+    per_host: int = 32
 
 
 @dataclass(slots=True)

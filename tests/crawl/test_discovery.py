@@ -273,6 +273,30 @@ def test_links_to_other_shards_are_sent_to_their_owners_who_decide() -> None:
     assert there.shards[owner].counts.discovered == 2
 
 
+@pytest.mark.parametrize(
+    ("keeps_offers", "settings", "offers"),
+    [(True, DEFAULTS, 1), (False, DEFAULTS, 2), (True, Settings(limits=Limits(depth=3)), 2)],
+)
+def test_an_offer_to_another_shard_is_remembered_with_the_shard_where_that_is_asked_for(
+    keeps_offers: bool, settings: Settings, offers: int
+) -> None:
+    shard = Shard(LAYOUT, LAYOUT.shard_of(HERE, 0))
+    for _ in range(2):  # one invocation after the other
+        discovery = Discovery(
+            settings,
+            Scope.of((), ("*",)),
+            LAYOUT,
+            {shard.index: shard}.get,
+            keeps_offers=keeps_offers,
+        )
+        discovery.follow(shard, _page(), Follow(("http://elsewhere.example/a",)))
+    (sent,) = shard._foreign.values()
+    assert len(sent) == offers
+    # Having offered it is not having it: where the host becomes this shard's, it is crawled.
+    discovery.admit(shard, [Request("http://elsewhere.example/a")])
+    assert [request.url for request in shard._out] == ["http://elsewhere.example/a"]
+
+
 def test_links_to_shards_in_the_same_hands_are_admitted_at_once() -> None:
     world = World(owned=(HERE, "elsewhere.example"))
     world.follow("http://elsewhere.example/a", "http://elsewhere.example/a")
