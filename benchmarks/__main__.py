@@ -15,6 +15,7 @@ NAMES = (
     "engine",
     "fetch",
     "frontier",
+    "functions",
     "latency",
     "micro",
     "parse",

@@ -26,6 +26,7 @@ COMMANDS = {
     "new": Entry("airless.cli.new:new", "Make a project: a spider and a test of it that passes."),
     "shell": Entry("airless.cli.shell:shell", "Fetch a page and try selectors on it."),
     "send": Entry("airless.cli.send:send", "Publish messages on a topic."),
+    "redrive": Entry("airless.cli.redrive:redrive", "Bring back the messages of a topic that were given up."),
     "run": Entry("airless.cli.run:run", "Run an operator on the messages of a topic."),
     "cost": Entry("airless.cli.cost:cost", "Tell what a crawl costs in a cloud, before or afterwards."),
     "deploy": Entry("airless.cli.deploy:deploy", "Put an operator or a spider into a cloud."),

@@ -52,6 +52,15 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up. `error` says why; it is empty where nobody could: its consumers died of it."""
+
+    id: str
+    error: str
+    ordering_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """What waits on a topic: messages that can be had now, are delayed, are leased; `weight` sums all three."""
 
@@ -153,6 +162,10 @@ class DeadLetters(Protocol):
 
     async def redrive(self, topic: str) -> int:
         """Publish a topic's dead letters again, their attempts counted from 0; how many there were."""
+        ...
+
+    async def letters(self, topic: str, *, limit: int) -> list[DeadLetter]:
+        """Up to `limit` of a topic's dead letters, which stay where they are."""
         ...
 
 

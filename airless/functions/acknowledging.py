@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from airless.core.message import Message
-from airless.core.ports import Commit, DeadLetters, Delivery, Depth, Engine, Objects, Queue, Settlement, State
+from airless.core.ports import (
+    Commit,
+    DeadLetter,
+    DeadLetters,
+    Delivery,
+    Depth,
+    Engine,
+    Objects,
+    Queue,
+    Settlement,
+    State,
+)
 
 
 class Acknowledging:
@@ -113,3 +124,6 @@ class _KeepingQueue(_Queue):
 
     async def redrive(self, topic: str) -> int:
         return await self._letters.redrive(topic)
+
+    async def letters(self, topic: str, *, limit: int) -> list[DeadLetter]:
+        return await self._letters.letters(topic, limit=limit)

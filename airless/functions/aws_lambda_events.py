@@ -32,6 +32,12 @@ class Function:
             # Lambda has put its own handler there, which lets warnings pass alone.
             logging.getLogger().setLevel(self.host.config.log_level)
 
+    async def prepare(self) -> None:
+        """As `Host.prepare`."""
+        import airless.functions.aws_lambda_sqs  # noqa: F401 - most functions are called with batches
+
+        await self.host.prepare()
+
     async def answer(self, event: Any, *, left_s: float, request_id: str) -> Any:
         """What Lambda is to be told. Raises ConfigError for an event of no known kind."""
         deadline = Deadline.within(left_s, self.host.clock)

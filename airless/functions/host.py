@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from airless.core.clock import Clock, SystemClock
 from airless.core.config import Config
@@ -27,6 +27,13 @@ logger = logging.getLogger(__name__)
 ENGINE = "AIRLESS_ENGINE"
 FRONTIER = "frontier/"
 """How the topics of crawls begin; the crawl's name follows."""
+
+
+@runtime_checkable
+class _Prepares(Protocol):
+    """An engine that takes its time for what it does when it is first asked for something, and may do that before."""
+
+    async def prepare(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,21 @@ class Host:
                 raise ConfigError(f"{ENGINE} is not set: it must hold the engine's URL")
             self._engine = await (self._open or _open_engine)(self._url)
         return self._engine
+
+    async def prepare(self) -> None:
+        """Import and open what the first invocation will need; nothing is asked of anybody.
+
+        Raises ConfigError where no engine is named, and what making the operator raises.
+        """
+        if self.config.operator_import is None:
+            self._crawling()
+        else:
+            import airless.core.batch  # noqa: F401 - what `_operate` imports
+
+            self._running()
+        engine = await self.engine()
+        if isinstance(engine, _Prepares):
+            await engine.prepare()
 
     async def deliver(self, deliveries: Sequence[Delivery], deadline: Deadline) -> Ends:
         """Work on messages of the engine's queues: those of crawls by the crawl host, the others by the operator.

@@ -55,6 +55,9 @@ class Keeping(MemoryQueue):
     async def redrive(self, topic):
         return 0
 
+    async def letters(self, topic, *, limit):
+        return []
+
 
 class KeepingEngine(MemoryEngine):
     """A memory engine whose queue keeps dead letters."""

@@ -15,6 +15,7 @@ from deploying import written
 from airless.core.errors import ConfigError
 from airless.crawl.compiled import speed
 from airless.deploy import package as packaging
+from airless.deploy.bytecode import byte_code
 from airless.deploy.declared import load
 from airless.deploy.dependencies import (
     Platform,
@@ -81,7 +82,7 @@ def test_what_a_function_never_needs_is_not(package: Package) -> None:
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"rich", "click", "pip", "bin", "tests", "pytest"}
     assert not [name for name in names if name.startswith(("airless/cli/", "airless/deploy/"))]
-    assert not [name for name in names if name.endswith((".pyc", "/RECORD", "/direct_url.json", ".c"))]
+    assert not [name for name in names if name.endswith(("/RECORD", "/direct_url.json", ".c"))]
     assert not [name for name in names if name.startswith("botocore/data/ec2/")]
 
 
@@ -93,6 +94,39 @@ def test_it_runs_from_the_zip_alone(package: Package, tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == str(tmp_path / "airless" / "__init__.py"), done.stderr
+
+
+def test_nothing_of_it_has_to_be_compiled_where_it_runs(package: Package, tmp_path: Path) -> None:
+    with zipfile.ZipFile(BytesIO(package.data)) as archive:
+        archive.extractall(tmp_path)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "def heard(event, arguments):\n"
+        f"    if event == 'compile' and str(arguments[1]).startswith({str(tmp_path)!r}): print(arguments[1])\n"
+        "sys.addaudithook(heard)\n"
+        "import packed_operator, aiobotocore.session, airless.engines.aws.engine, airless.functions.crawl\n"
+    )
+    command = [sys.executable, "-I", "-S", "-B", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_byte_code_is_for_the_python_that_reads_it_and_of_what_can_be_compiled() -> None:
+    entries = {"one.py": b"x = 1", "pack/__init__.py": b"", "broken.py": b"x =", "text.txt": b"x = 1"}
+    ours = here().python
+    tag = f"cpython-{ours.replace('.', '')}"
+    made = byte_code(entries, ours)
+    assert set(made) == {f"__pycache__/one.{tag}.pyc", f"pack/__pycache__/__init__.{tag}.pyc"}
+    assert byte_code(entries, "3.12" if ours != "3.12" else "3.13") == {}
+
+
+def test_a_package_that_byte_code_would_make_too_large_goes_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = sources(load(str(written(tmp_path, "large_operator.py", OPERATOR))))
+    whole = build(project, here())
+    monkeypatch.setattr(packaging, "UNZIPPED_BYTES", whole.unzipped_bytes - 1)
+    assert not [name for name in names_in(build(project, here())) if name.endswith(".pyc")]
 
 
 def test_the_same_input_gives_the_same_bytes(package: Package, tmp_path: Path) -> None:
@@ -179,4 +213,7 @@ def test_a_wheel_of_airless_takes_the_place_of_the_one_here(tmp_path: Path) -> N
     made = build(Sources("x:Run", {}), here(), wheel=path)
     assert made.compiled
     own = [name for name in names_in(made) if name.startswith("airless/")]
-    assert own == ["airless/__init__.py", "airless/_speed.abi3.so"]
+    assert [name for name in own if not name.endswith(".pyc")] == [
+        "airless/__init__.py",
+        "airless/_speed.abi3.so",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from typing import Any
 
@@ -47,6 +48,13 @@ class Web(HttpOperator):
             "headers": dict(request.headers),
             "body": request.body.decode("latin-1"),
         }
+
+
+class Imports(HttpOperator):
+    """Tells what was imported before it was asked for the first time."""
+
+    def execute(self, request: HttpRequest) -> Any:
+        return {"before": sorted(sys.modules)}
 
 
 IMPORTED_AT = time.time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from airless.core.clock import Clock
+from airless.core.ports import DeadLetter
 from airless.engines.aws.batches import Batches
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.ending import Ending
@@ -44,20 +45,37 @@ class DeadLetters:
 
     async def bring_back(self, topic: str) -> int:
         """Publish a topic's dead letters again, their tries counted from the start; how many there were."""
+        return sum([await self._empty(queue, url, topic) for queue, url in await self._existing(topic)])
+
+    async def show(self, topic: str, limit: int) -> list[DeadLetter]:
+        """Up to `limit` of a topic's dead letters, which are there again when this returns."""
+        found: list[DeadLetter] = []
+        for queue, url in await self._existing(topic):
+            seen: list[str] = []
+            try:
+                while len(found) < limit and (arrived := await self._next(queue, url)):
+                    seen += [one.handle for one in arrived]
+                    found += [
+                        DeadLetter(one.tag.id, one.error, one.tag.key)
+                        for one in arrived
+                        if _is_of(one, topic)
+                    ]
+            finally:
+                await self._batches.show_after(queue, url, dict.fromkeys(seen, 0))
+        return found[:limit]
+
+    async def _existing(self, topic: str) -> list[tuple[str, str]]:
+        """Those of the topic's two dead-letter queues that there are: name and URL."""
         prefix = self._clients.options.prefix
-        count = 0
-        for fifo in (True, False):
-            queue = queue_name(prefix, topic, fifo=fifo, dead=True)
-            url = await self._queues.existing(queue)
-            if url is not None:
-                count += await self._empty(queue, url, topic)
-        return count
+        names = [queue_name(prefix, topic, fifo=fifo, dead=True) for fifo in (True, False)]
+        found = [(name, await self._queues.existing(name)) for name in names]
+        return [(name, url) for name, url in found if url is not None]
 
     async def _empty(self, queue: str, url: str, topic: str) -> int:
         count, others = 0, list[str]()
         try:
             while arrived := await self._next(queue, url):
-                ours = [one for one in arrived if one.tag.topic == topic or not one.ours]
+                ours = [one for one in arrived if _is_of(one, topic)]
                 others += [one.handle for one in arrived if one not in ours]
                 await self._send_back(ours, topic)
                 count += len(ours)
@@ -85,3 +103,8 @@ class DeadLetters:
             for one in arrived
         ]
         await self._ending.replace(arrived, copies)
+
+
+def _is_of(arrived: Arrived, topic: str) -> bool:
+    """Whether a letter is of this topic; what somebody else sent is of every topic that shares the queue."""
+    return arrived.tag.topic == topic or not arrived.ours

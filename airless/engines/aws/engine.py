@@ -39,6 +39,11 @@ class AwsEngine(SteppedEngine):
         """The engine of an ``aws://`` URL. Raises ConfigError."""
         return cls(AwsOptions.parse(url), clock=clock)
 
+    async def prepare(self) -> None:
+        """Open the clients that every consumer needs, which takes most of a second; nothing is asked of AWS."""
+        await self.clients.sqs()
+        await self.clients.s3()
+
     @property
     def usage(self) -> Usage:
         """What was asked of AWS so far, in the units that it bills."""

@@ -21,7 +21,7 @@ from airless.engines.aws.faults import translated
 from airless.engines.aws.limits import SqsLimits
 from airless.engines.aws.records import Arrived, of_receive
 from airless.engines.aws.topics import is_fifo
-from airless.engines.aws.wire import ATTRIBUTE
+from airless.engines.aws.wire import ATTRIBUTE, ERROR_ATTRIBUTE
 
 _log = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ async def ask(
             VisibilityTimeout=visible_s,
             WaitTimeSeconds=wait_s,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
-            MessageAttributeNames=[ATTRIBUTE],
+            MessageAttributeNames=[ATTRIBUTE, ERROR_ATTRIBUTE],
             **attempt,
         )
     prefix, now = clients.options.prefix, clock.now()

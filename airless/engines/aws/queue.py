@@ -21,7 +21,7 @@ from airless.core.clock import Clock
 from airless.core.codec import encode
 from airless.core.errors import ConfigError, EngineError
 from airless.core.message import Message
-from airless.core.ports import Delivery, Depth, Objects, Settlement
+from airless.core.ports import DeadLetter, Delivery, Depth, Objects, Settlement
 from airless.engines.aws.batches import Batches, together
 from airless.engines.aws.claims import Claims
 from airless.engines.aws.clients import AwsClients
@@ -152,6 +152,11 @@ class SqsQueue:
         """As `DeadLetters.redrive`. A process that dies meanwhile leaves what is left for the next."""
         self._check_open()
         return await self._dead.bring_back(topic)
+
+    async def letters(self, topic: str, *, limit: int) -> list[DeadLetter]:
+        """As `DeadLetters.letters`. Of one ordering key SQS shows no more than the first ten."""
+        self._check_open()
+        return await self._dead.show(topic, limit)
 
     async def deliveries_of(self, records: Sequence[Mapping[str, Any]]) -> list[Delivery | None]:
         """The deliveries in the event that an event source mapping calls a function with, in their order.

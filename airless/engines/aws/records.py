@@ -8,14 +8,15 @@ from typing import Any
 
 from airless.engines.aws.leases import Receipt
 from airless.engines.aws.topics import part_in
-from airless.engines.aws.wire import ATTRIBUTE, Tag, tag_of
+from airless.engines.aws.wire import ATTRIBUTE, ERROR_ATTRIBUTE, Tag, tag_of
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """A message in hand, its body still as it travelled. `tried` counts the receives before this one.
 
-    `ours` is False where somebody else sent it: its tag then says what can be known.
+    `error` is that of a dead letter, where it has one. `ours` is False where somebody else sent it: its tag then says
+    what can be known.
     """
 
     queue: str
@@ -26,6 +27,7 @@ class Arrived:
     handle: str
     since: float
     until: float | None
+    error: str = ""
 
     @property
     def attempt(self) -> int:
@@ -42,8 +44,8 @@ class Arrived:
 def of_receive(queue: str, prefix: str, message: Mapping[str, Any], now: float, lease_s: float) -> Arrived:
     """A message of ReceiveMessage's answer."""
     attributes = message.get("Attributes") or {}
-    value = (message.get("MessageAttributes") or {}).get(ATTRIBUTE, {}).get("StringValue", "")
-    tag = tag_of(value)
+    sent = message.get("MessageAttributes") or {}
+    tag = tag_of(sent.get(ATTRIBUTE, {}).get("StringValue", ""))
     return Arrived(
         queue=queue,
         text=message.get("Body", ""),
@@ -53,6 +55,7 @@ def of_receive(queue: str, prefix: str, message: Mapping[str, Any], now: float, 
         handle=message["ReceiptHandle"],
         since=now,
         until=now + lease_s,
+        error=sent.get(ERROR_ATTRIBUTE, {}).get("StringValue", ""),
     )
 
 
