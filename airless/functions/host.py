@@ -81,13 +81,13 @@ class Host:
 
         Raises ConfigError where no engine is named, and what making the operator raises.
         """
+        engine = await self.engine()
         if self.config.operator_import is None:
-            self._crawling()
+            self._crawling(engine)
         else:
             import airless.core.batch  # noqa: F401 - what `_operate` imports
 
             self._running()
-        engine = await self.engine()
         if isinstance(engine, _Prepares):
             await engine.prepare()
 
