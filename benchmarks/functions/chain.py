@@ -28,7 +28,7 @@ class _Page(Quiet):
     server: _Web
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
-        self.server.asked_s.append(time.monotonic())
+        self.server.asked.append((time.monotonic(), self.path))
         if self.path == "/robots.txt":
             self.answer(404, b"", {})
             return
@@ -40,7 +40,7 @@ class _Page(Quiet):
 class _Web(Served):
     def __init__(self) -> None:
         super().__init__(_Page)
-        self.asked_s: list[float] = []
+        self.asked: list[tuple[float, str]] = []
 
 
 class Chain:
@@ -73,7 +73,11 @@ class Chain:
 
     def first_fetch_since(self, time_s: float) -> float:
         """When the first request came since then; nan where none has."""
-        return next((asked_s for asked_s in self._web.asked_s if asked_s >= time_s), math.nan)
+        return next((asked_s for asked_s, _ in self._web.asked if asked_s >= time_s), math.nan)
+
+    def fetched_since(self, time_s: float) -> list[str]:
+        """The paths that were asked for since then."""
+        return [path for asked_s, path in self._web.asked if asked_s >= time_s]
 
     async def _next(self) -> Any:
         """The next message; the one before is deleted, as a mapping does when a function has ended well."""

@@ -92,7 +92,6 @@ class Function:
         seconds, fault = self._runtime.answers.get(timeout=_TIMEOUT_S)
         if fault:
             raise RuntimeError(f"the function failed: {fault}")
-        self._runtime.asked.get(timeout=_TIMEOUT_S)
         return seconds
 
     def cpu_s(self) -> float:

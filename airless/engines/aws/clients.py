@@ -30,6 +30,7 @@ class AwsClients:
     def __init__(self, options: AwsOptions) -> None:
         self.options = options
         self._meter = Meter()
+        self._session: Any = None
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
         self._open = AsyncExitStack()
@@ -85,9 +86,11 @@ class AwsClients:
             retries={"mode": "standard", "total_max_attempts": 5},
             s3={"addressing_style": "path"} if self.options.endpoint else {},
         )
-        session: Any = get_session()
+        # Of one session, which reads botocore's descriptions of AWS once.
+        if self._session is None:
+            self._session = get_session()
         client = await self._open.enter_async_context(
-            session.create_client(
+            self._session.create_client(
                 service, region_name=self.options.region, endpoint_url=self.options.endpoint, config=config
             )
         )
