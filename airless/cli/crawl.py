@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
-import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from airless.cli.signals import on_stop
 from airless.core.errors import AirlessError, ConfigError, OutputError, StorageFull
 from airless.core.targets import load_target
 from airless.crawl.settings import Settings
@@ -254,25 +254,13 @@ async def _crawl(plan: Plan, *, level: int, quiet: bool) -> Result:
     display = make_display(plan.settings.limits, quiet=quiet)
     control = Control(on_progress=display.update)
     control.resumed = lambda record: display.say(_going_on(record))
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - asyncio.run made it
 
     def interrupt() -> None:
-        if control.interrupted:
-            task.cancel()
-            return
         control.interrupt()
         display.say("Finishing what is under way; Ctrl-C again stops at once.")
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    try:
-        with display:
-            return await run(plan, control, log_level=level)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    with on_stop(interrupt), display:
+        return await run(plan, control, log_level=level)
 
 
 def _going_on(record: Record) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import signal
 
 import click
 
 from airless.cli.crawl import crawl
+from airless.cli.signals import on_stop
 from airless.local.demo import Shop, served
 from airless.local.demo.shop import SMALLEST
 
@@ -58,6 +58,5 @@ def _serve(url: str, books: int) -> None:
 
 async def _until_stopped() -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    with on_stop(stopped.set):
+        await stopped.wait()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from typing import Any
 
 import click
 
+from airless.cli.signals import on_stop
 from airless.core.clock import SystemClock
 from airless.core.errors import ConfigError
 from airless.core.targets import load_target
-from airless.crawl.job import Job
+from airless.crawl.job import Job, job_named
 from airless.crawl.spider import Spider
 from airless.deploy.sources import target_of
 from airless.local.crawl import Plan, Result
@@ -62,10 +62,7 @@ async def crawl_elsewhere(
 
     display = make_display(job.settings.limits, quiet=quiet)
     control = Control(on_progress=display.update)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, control.interrupt)
-    try:
+    with on_stop(control.interrupt):
         async with await open_engine(url) as engine:
             with display:
                 display.say(f"The job is {job.name}.")
@@ -87,9 +84,6 @@ async def crawl_elsewhere(
                 await write_items(engine, accounts.segments, plan.output)
                 result.output = plan.output
             return result
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,9 +113,9 @@ async def _items(url: str, job: str, output: str) -> int:
     from airless.fleet.items import write_items
 
     async with await open_engine(url) as engine:
-        stored = await engine.state.load(f"crawl/{job}/job")
-        if stored is None:
+        begun = await job_named(engine, job)
+        if begun is None:
             raise ConfigError(f"there is no job {job!r} on {url}")
-        accounts = await read_accounts(engine, Job.from_json(stored.data).layout)
+        accounts = await read_accounts(engine, begun.layout)
         await write_items(engine, accounts.segments, output)
         return accounts.counts.items

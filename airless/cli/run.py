@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from typing import NoReturn
 
 import click
 
 from airless.cli.send import DEFAULT_ENGINE
+from airless.cli.signals import on_stop
 from airless.core.config import Config
 from airless.core.errors import ConfigError
 from airless.core.outcome import Again, Dead, Done, Ended
@@ -105,7 +104,7 @@ async def _run(
 ) -> tuple[dict[str, int], bool]:
     stop = asyncio.Event()
     async with aclosing(await open_engine(url)) as engine:
-        with _stopped_by_signals(stop):
+        with on_stop(stop.set):
             counts = await run_operator(
                 engine,
                 topic,
@@ -117,23 +116,3 @@ async def _run(
                 observe=lambda end: click.echo(line(end)),
             )
     return counts, stop.is_set()
-
-
-@contextmanager
-def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set `stop`; a second one interrupts."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-
-    def stop_or_interrupt() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop_or_interrupt)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)

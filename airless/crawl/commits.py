@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airless.core.clock import Clock
 from airless.core.ports import Commit, Engine
-from airless.cost.usage import Usage
 from airless.crawl.schedule import Schedule
 from airless.crawl.shard import Shard
 from airless.crawl.shards import Shards
 from airless.crawl.workers import Workers
+
+if TYPE_CHECKING:
+    from airless.cost.usage import Usage
 
 VISITS = 4_000
 ITEM_BYTES = 4 * 1024 * 1024

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import orjson
 
 from airless.core.errors import EngineError
+from airless.core.ports import Engine
 from airless.core.targets import load_target
 from airless.crawl.layout import Layout
 from airless.crawl.scope import Scope
@@ -59,6 +60,12 @@ class Job:
             raise EngineError(
                 f"what the crawl is can't be read: {error}; was it begun by another version of airless?"
             ) from error
+
+
+async def job_named(engine: Engine, name: str) -> Job | None:
+    """The job that an engine has under this name. Raises EngineError where it can't be read."""
+    stored = await engine.state.load(Layout(name, 0).job_key)
+    return None if stored is None else Job.from_json(stored.data)
 
 
 def spider_of(target: str, seeds: tuple[str, ...]) -> Spider:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airless.crawl.sites import host_hash
+from airless.crawl.topics import FRONTIER
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Layout:
 
     @property
     def topic(self) -> str:
-        return f"frontier/{self.job}"
+        return f"{FRONTIER}/{self.job}"
 
     @property
     def job_key(self) -> str:

@@ -6,12 +6,12 @@ so that a crawl that stands still costs nothing and keeps no queue busy.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import orjson
 
+from airless.core.at_once import each
 from airless.core.codec import decode
 from airless.core.errors import EngineError
 from airless.core.ports import Delivery, Engine, StateWrite
@@ -56,9 +56,11 @@ async def _standing(engine: Engine, layout: Layout) -> tuple[Orders, str | None]
 
 async def park(engine: Engine, layout: Layout, deliveries: Sequence[Delivery]) -> None:
     """Lay messages aside, durably; they may be acknowledged afterwards. Doing it twice changes nothing."""
-    names = [f"{layout.parked_prefix}{delivery.id}" for delivery in deliveries]
-    bodies = [delivery.body for delivery in deliveries]
-    await asyncio.gather(*map(engine.objects.put, names, bodies))
+
+    async def put(delivery: Delivery) -> None:
+        await engine.objects.put(f"{layout.parked_prefix}{delivery.id}", delivery.body)
+
+    await each(put, deliveries, at_once=_AT_ONCE)
 
 
 async def parked(engine: Engine, layout: Layout) -> int:
@@ -71,7 +73,7 @@ async def unpark(engine: Engine, layout: Layout) -> int:
     names = [name async for name in engine.objects.list(layout.parked_prefix)]
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
-        bodies = await asyncio.gather(*map(engine.objects.get, some))
+        bodies = await each(engine.objects.get, some, at_once=_AT_ONCE)
         messages = [
             decode(layout.topic, body, id=name.removeprefix(layout.parked_prefix))
             for name, body in zip(some, bodies, strict=True)

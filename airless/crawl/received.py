@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+ORIGIN = "from"
+"""The key in a message's data."""
+
 Origin = tuple[int, int]
 """Who sent a message, and its number among those from there to here."""
 
@@ -69,6 +72,3 @@ def origin_of(data: Mapping[str, Any]) -> Origin | None:
         case [int(sender), int(number)] if sender >= SEEDS and number >= 0:
             return sender, number
     return None
-
-
-ORIGIN = "from"

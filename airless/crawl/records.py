@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from airless.core.at_once import each
 from airless.core.errors import EngineError
 from airless.core.ports import Engine
+
+_AT_ONCE = 32
 
 
 def read_document(data: bytes) -> dict[str, Any]:
@@ -34,11 +36,11 @@ def unreadable(error: Exception) -> EngineError:
 
 async def read_segments(engine: Engine, names: Sequence[str]) -> list[bytes]:
     """Segments of seen URLs, read side by side. Without one they would be crawled again: raises EngineError."""
-    return list(await asyncio.gather(*(_segment(engine, name) for name in names)))
+    segments = await each(engine.objects.get, names, at_once=_AT_ONCE)
+    return [_checked(name, data) for name, data in zip(names, segments, strict=True)]
 
 
-async def _segment(engine: Engine, name: str) -> bytes:
-    data = await engine.objects.get(name)
+def _checked(name: str, data: bytes | None) -> bytes:
     if data is None:
         raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")
     if len(data) % 8:

@@ -8,30 +8,32 @@ changes only together with the items written, the requests published and the mes
 from __future__ import annotations
 
 import base64
-import secrets
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
 from airless.core.ports import Engine, Settlement, StateWrite, Versioned
-from airless.cost.usage import Usage
 from airless.crawl.counts import Counts
 from airless.crawl.held import Held
+from airless.crawl.in_steps import InSteps
 from airless.crawl.layout import Layout
 from airless.crawl.packing import in_batches, pack
-from airless.crawl.received import ORIGIN, Received
+from airless.crawl.received import ORIGIN
 from airless.crawl.records import progress_of, read_document, read_segments, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
 from airless.crawl.sent import Sent
 from airless.crawl.sites import host_key
+
+if TYPE_CHECKING:
+    from airless.cost.usage import Usage
 
 BATCH_REQUESTS = 200
 ADMIT = "admit"
@@ -68,7 +70,7 @@ class Shard:
     """A shard as its one owner holds it. Nothing here waits; `write` says what to commit."""
 
     def __init__(
-        self, layout: Layout, index: int, sent: Sent | None = None, *, keeps_names: bool = False
+        self, layout: Layout, index: int, sent: Sent | None = None, *, in_steps: bool = False
     ) -> None:
         self.layout = layout
         self.index = index
@@ -97,21 +99,17 @@ class Shard:
         self._sent = sent
         self._published = 0
         self._ended = 0
-        self._item_segments: list[str] | None = [] if keeps_names else None
-        self._received: Received | None = None
-        self._sent_to: dict[int, int] = {}
-        if keeps_names:
+        self._in_steps = InSteps() if in_steps else None
+        if in_steps:
             # What is known of a message by heart lacks the number that it was given.
-            self._received, self._sent = Received(), None
+            self._sent = None
         self.used: Usage | None = None
 
     @classmethod
     async def load(cls, engine: Engine, layout: Layout, index: int, sent: Sent | None = None) -> Shard:
         """The shard as last committed; a new one where there is none. Raises EngineError if it's damaged.
 
-        `sent` is told of the plain links that it publishes to itself. On an engine whose commits go in steps the
-        state lists the names of item segments, and no name is given twice: who loses a commit has written his
-        segments by then, and must have written none of the winner's.
+        `sent` is told of the plain links that it publishes to itself.
         """
         return await cls.read(engine, layout, index, await engine.state.load(layout.shard_key(index)), sent)
 
@@ -120,7 +118,7 @@ class Shard:
         cls, engine: Engine, layout: Layout, index: int, stored: Versioned | None, sent: Sent | None = None
     ) -> Shard:
         """As `load`, of the state that was found."""
-        shard = cls(layout, index, sent, keeps_names=not engine.atomic)
+        shard = cls(layout, index, sent, in_steps=not engine.atomic)
         if stored is None:
             return shard
         doc = read_document(stored.data)
@@ -135,11 +133,11 @@ class Shard:
             shard._progress = progress_of(doc)
             shard._recent.extend(doc["recent"])
             shard._published, shard._ended = doc.get("messages", (0, 0))
-            if shard._item_segments is not None:
-                shard._item_segments = list(doc["items"])
-                shard._received = Received.from_list(doc["received"])
-                shard._sent_to = {int(to): int(number) for to, number in doc["sent_to"]}
+            if shard._in_steps is not None:
+                shard._in_steps = InSteps.from_dict(doc)
             if "usage" in doc:
+                from airless.cost.usage import Usage  # few crawls need it
+
                 shard.use(Usage.from_dict(doc["usage"]))
             shard._delta = bytearray(base64.b64decode(doc["delta"]))
             shard.seen.update(bytes(shard._delta))
@@ -177,12 +175,17 @@ class Shard:
     def use(self, usage: Usage) -> None:
         """Count what the crawl has used of a cloud. Whichever shard is committed next keeps it."""
         if self.used is None:
-            self.used = Usage()
-        self.used.add(usage)
+            self.used = usage
+        else:
+            self.used.add(usage)
 
     def has_applied(self, held: Held) -> bool:
         """Whether the message was ended before: its acknowledgement got lost, or it was published twice."""
-        if self._received is not None and held.origin is not None and self._received.has(held.origin):
+        if (
+            self._in_steps is not None
+            and held.origin is not None
+            and self._in_steps.received.has(held.origin)
+        ):
             return True
         return held.id in self._recent
 
@@ -206,8 +209,8 @@ class Shard:
         if held.id not in self._recent:
             self._recent.append(held.id)
             self._ended += 1
-        if self._received is not None and held.origin is not None:
-            self._received.end(held.origin)
+        if self._in_steps is not None and held.origin is not None:
+            self._in_steps.received.end(held.origin)
         self.end_double(held)
 
     def end_double(self, held: Held) -> None:
@@ -305,8 +308,8 @@ class Shard:
             name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}{self._mark()}"
             put[name] = b"".join(self._items)
             self._items = []
-            if self._item_segments is not None:
-                self._item_segments.append(name)
+            if self._in_steps is not None:
+                self._in_steps.items.append(name)
         self._delta += pack_fingerprints(self._marks)
         self._marks.clear()
         if len(self._delta) >= _DELTA_LIMIT * 8:
@@ -327,7 +330,7 @@ class Shard:
 
     def _mark(self) -> str:
         """What makes a segment's name nobody else's, where that matters."""
-        return "" if self._item_segments is None else f"-{secrets.token_hex(4)}"
+        return "" if self._in_steps is None else self._in_steps.mark()
 
     def _messages(self) -> Iterable[Message]:
         parent = f"{self.layout.job}/{self.index}/{self._seq}"
@@ -342,10 +345,8 @@ class Shard:
             data["shard"] = shard
             if not admitted:
                 data[ADMIT] = True
-            if self._received is not None:
-                sent = self._sent_to.get(shard, 0)
-                data[ORIGIN] = [self.index, sent]
-                self._sent_to[shard] = sent + 1
+            if self._in_steps is not None:
+                data[ORIGIN] = self._in_steps.origin(self.index, shard)
             return Message(
                 topic=self.layout.topic,
                 data=data,
@@ -377,15 +378,9 @@ class Shard:
         progress.update(
             (held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done
         )
-        in_steps: dict[str, Any] = {}
-        if self._received is not None:
-            in_steps = {
-                "items": self._item_segments,
-                "received": self._received.to_list(),
-                "sent_to": list(self._sent_to.items()),
-            }
+        besides = {} if self._in_steps is None else self._in_steps.to_dict()
         if self.used is not None:
-            in_steps["usage"] = self.used.to_dict()
+            besides["usage"] = self.used.to_dict()
         return orjson.dumps(
             {
                 "seq": self._seq,
@@ -398,7 +393,7 @@ class Shard:
                 "delta": base64.b64encode(self._delta).decode(),
                 "progress": progress,
                 "recent": list(self._recent),
-                **in_steps,
+                **besides,
             }
         )
 

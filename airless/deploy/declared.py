@@ -13,13 +13,11 @@ from airless.core.config import Config
 from airless.core.errors import ConfigError
 from airless.core.targets import load_target
 from airless.crawl.spider import Spider
+from airless.crawl.topics import FRONTIER
 from airless.engines.aws.cron import schedule_expression
 from airless.operators.errors import ErrorOperator
 from airless.operators.event import BatchOperator
 from airless.operators.operator import Operator, default_topic
-
-FRONTIER = "frontier"
-"""The topic of every crawl, before the "/" and the job's name."""
 
 _BUCKET = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[^*?$:]+?))?/?(?P<write>:write)?"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
+from airless.core.at_once import each
 from airless.core.ports import Engine
 from airless.core.steps import peek
 from airless.cost.usage import Usage
@@ -32,19 +33,12 @@ class Accounts:
 
 async def read_accounts(engine: Engine, layout: Layout) -> Accounts:
     """What is committed. Each shard as of one moment, but not all of the same: a sum may be behind itself."""
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def document(key: str) -> bytes | None:
-        async with gate:
-            stored = await peek(engine.state, key)
-        return None if stored is None else stored.data
-
     keys = [key async for key in engine.state.list(layout.shard_prefix)]
     accounts = Accounts()
-    for data in await asyncio.gather(*map(document, keys)):
-        if data is None:
+    for stored in await each(partial(peek, engine.state), keys, at_once=_AT_ONCE):
+        if stored is None:
             continue
-        doc = read_document(data)
+        doc = read_document(stored.data)
         accounts.counts.add(Counts.from_dict(doc["counts"]))
         published, ended = doc["messages"]
         accounts.published += published

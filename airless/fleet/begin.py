@@ -9,7 +9,7 @@ from airless.core.errors import ConfigError, Conflict
 from airless.core.ports import Engine, StateWrite
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
-from airless.crawl.job import Job
+from airless.crawl.job import Job, job_named
 from airless.crawl.orders import order, unpark
 from airless.crawl.urls import host_of, seed
 from airless.fleet.accounts import read_accounts
@@ -53,16 +53,14 @@ async def begin(
 
 async def _recorded(engine: Engine, job: Job) -> Job:
     """The job of this name, which is this one unless it was begun before."""
-    key = job.layout.job_key
-    stored = await engine.state.load(key)
-    if stored is None:
+    earlier = await job_named(engine, job.name)
+    if earlier is None:
         try:
-            await engine.state.commit(StateWrite(key, job.to_json(), None))
+            await engine.state.commit(StateWrite(job.layout.job_key, job.to_json(), None))
         except Conflict:  # somebody began it at this moment
-            stored = await engine.state.load(key)
-    if stored is None:
+            earlier = await job_named(engine, job.name)
+    if earlier is None:
         return job
-    earlier = Job.from_json(stored.data)
     if (earlier.spider, sorted(earlier.seeds)) != (job.spider, sorted(job.seeds)):
         of = ", ".join(earlier.seeds) or "the start of its spider"
         raise ConfigError(

@@ -28,16 +28,15 @@ from airless.crawl.fetch import Fetcher
 from airless.crawl.fetcher import fetcher_of, within_files
 from airless.crawl.gate import robots_of
 from airless.crawl.inbox import BatchInbox
-from airless.crawl.job import Job
-from airless.crawl.layout import Layout
+from airless.crawl.job import Job, job_named
 from airless.crawl.orders import Orders, order, orders_of, park
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.scope import Scope
 from airless.crawl.spider import Spider
 from airless.crawl.stint import Stint
+from airless.crawl.topics import FRONTIER
 from airless.crawl.warm import WarmShards
 from airless.functions.deadline import Deadline
-from airless.functions.host import FRONTIER
 from airless.functions.spending import Spending
 
 logger = logging.getLogger("airless.crawl")
@@ -162,10 +161,10 @@ class CrawlHost:
         """The job, open; None where there is none."""
         opened = self._jobs.get(name)
         if opened is None:
-            stored = await engine.state.load(Layout(name, 0).job_key)
-            if stored is None:
+            job = await job_named(engine, name)
+            if job is None:
                 return None
-            opened = self._jobs[name] = self._open(engine, Job.from_json(stored.data), deadline)
+            opened = self._jobs[name] = self._open(engine, job, deadline)
         self._jobs.move_to_end(name)
         return opened
 
@@ -305,7 +304,7 @@ class _Company:
 def _by_job(deliveries: Sequence[Delivery]) -> dict[str, list[Delivery]]:
     jobs: dict[str, list[Delivery]] = {}
     for delivery in deliveries:
-        jobs.setdefault(delivery.topic.removeprefix(FRONTIER), []).append(delivery)
+        jobs.setdefault(delivery.topic.removeprefix(f"{FRONTIER}/"), []).append(delivery)
     return jobs
 
 

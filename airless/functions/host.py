@@ -13,6 +13,7 @@ from airless.core.config import Config
 from airless.core.errors import ConfigError, RetryableError
 from airless.core.outcome import Again, Ended, Lost
 from airless.core.ports import Delivery, Engine, Settlement
+from airless.crawl.topics import FRONTIER
 from airless.functions.acknowledging import Acknowledging
 from airless.functions.deadline import Deadline
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENGINE = "AIRLESS_ENGINE"
-FRONTIER = "frontier/"
-"""How the topics of crawls begin; the crawl's name follows."""
+_CRAWLS = f"{FRONTIER}/"
 
 
 @runtime_checkable
@@ -98,8 +98,8 @@ class Host:
         """
         faults: list[Exception] = []
         engine = Acknowledging(await self.engine(), deliveries)
-        frontier = [delivery for delivery in deliveries if delivery.topic.startswith(FRONTIER)]
-        others = [delivery for delivery in deliveries if not delivery.topic.startswith(FRONTIER)]
+        frontier = [delivery for delivery in deliveries if delivery.topic.startswith(_CRAWLS)]
+        others = [delivery for delivery in deliveries if not delivery.topic.startswith(_CRAWLS)]
         if others:
             try:
                 await self._operate(engine, others, deadline)

@@ -14,6 +14,7 @@ from support.runtime_api import Answer, RuntimeApi
 
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.topics import queue_name
+from benchmarks.cost.mapping import record
 
 _ACCOUNT = "000000000000"
 
@@ -23,7 +24,8 @@ class EventSource:
 
     def __init__(self, clients: AwsClients, topic: str) -> None:
         self._clients = clients
-        options = self._options = clients.options
+        options = clients.options
+        self._region = options.region
         self._names = [queue_name(options.prefix, topic, fifo=fifo) for fifo in (True, False)]
         self.attempts: list[int] = []
 
@@ -77,37 +79,18 @@ class EventSource:
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        return [self._record(name, message) for message in answer.get("Messages", [])]
-
-    def _record(self, name: str, message: Any) -> dict[str, Any]:
-        self.attempts.append(int(message["Attributes"]["ApproximateReceiveCount"]))
-        return {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": dict(message["Attributes"]),
-            "messageAttributes": {
-                key: {
-                    "stringValue": value["StringValue"],
-                    "stringListValues": [],
-                    "binaryListValues": [],
-                    "dataType": value["DataType"],
-                }
-                for key, value in message.get("MessageAttributes", {}).items()
-            },
-            "md5OfBody": message["MD5OfBody"],
-            "eventSource": "aws:sqs",
-            "eventSourceARN": f"arn:aws:sqs:{self._options.region}:{_ACCOUNT}:{name}",
-            "awsRegion": self._options.region,
-        }
+        messages = answer.get("Messages", [])
+        self.attempts += [int(message["Attributes"]["ApproximateReceiveCount"]) for message in messages]
+        arn = f"arn:aws:sqs:{self._region}:{_ACCOUNT}:{name}"
+        return [record(message, arn) for message in messages]
 
     async def _end(self, records: Sequence[Mapping[str, Any]], failed: set[str]) -> None:
         sqs = await self._clients.sqs()
         url = await self._url(records[0]["eventSourceARN"].rpartition(":")[2])
         assert url is not None
-        for record in records:
-            handle = record["receiptHandle"]
-            if record["messageId"] in failed:
+        for each in records:
+            handle = each["receiptHandle"]
+            if each["messageId"] in failed:
                 await sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
             else:
                 await sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from airless.core.at_once import each
 from airless.core.errors import EngineError
 from airless.core.ports import Engine
 
@@ -28,7 +29,8 @@ class Segments:
 
 async def read_segments(engine: Engine, names: Sequence[str]) -> list[bytes]:
     """The segments of these names, read side by side. Raises EngineError where one is missing."""
-    return list(await asyncio.gather(*(_read(engine, name) for name in names)))
+    segments = await each(engine.objects.get, names, at_once=AT_ONCE)
+    return [_there(name, segment) for name, segment in zip(names, segments, strict=True)]
 
 
 def groups(names: Sequence[str]) -> Iterator[list[str]]:
@@ -38,8 +40,7 @@ def groups(names: Sequence[str]) -> Iterator[list[str]]:
         yield some
 
 
-async def _read(engine: Engine, name: str) -> bytes:
-    segment = await engine.objects.get(name)
+def _there(name: str, segment: bytes | None) -> bytes:
     if segment is None:
         raise EngineError(f"the segment {name!r} of items is missing from the state; --restart begins anew")
     return segment
