@@ -56,7 +56,7 @@ class Expected:
     concurrency: int = 1_000
     batch_messages: float = 9.0
     batch_shards: float = 2.0
-    commit_s: float = 10.0
+    commit_s: float = 20.0
     rarest_commit_s: float = 60.0
     unevenness: float = 1.5
     cpu_s: float = 0.0015

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from airless.core.at_once import each
 from airless.core.ports import Engine
@@ -31,14 +33,44 @@ class Accounts:
     usage: Usage = field(default_factory=Usage)
 
 
+class AccountsReader:
+    """Reads the accounts again and again, without listing the shards each time, which is what costs most.
+
+    Each document that it has read says to whom that shard has sent something. Shards that only a seed led to are found
+    by listing them, in the first reading, the second, the fourth, the eighth…
+    """
+
+    def __init__(self, engine: Engine, layout: Layout) -> None:
+        self._engine = engine
+        self._layout = layout
+        self._known: set[str] = set()
+        self._readings = 0
+
+    async def read(self, *, listing: bool = False) -> Accounts:
+        """What is committed. Each shard as of one moment, but not all of the same: a sum may be behind itself.
+
+        Only a reading with `listing` is sure to know every shard.
+        """
+        self._readings += 1
+        if listing or self._readings.bit_count() == 1:
+            self._known.update([key async for key in self._engine.state.list(self._layout.shard_prefix)])
+        documents: dict[str, dict[str, Any]] = {}
+        while keys := sorted(self._known - documents.keys()):
+            stored = await each(partial(peek, self._engine.state), keys, at_once=_AT_ONCE)
+            for key, found in zip(keys, stored, strict=True):
+                documents[key] = {} if found is None else read_document(found.data)
+                self._known.update(self._layout.shard_key(to) for to, _ in documents[key].get("sent_to", ()))
+        return _summed(documents[key] for key in sorted(documents) if documents[key])
+
+
 async def read_accounts(engine: Engine, layout: Layout) -> Accounts:
-    """What is committed. Each shard as of one moment, but not all of the same: a sum may be behind itself."""
-    keys = [key async for key in engine.state.list(layout.shard_prefix)]
+    """What is committed now; see `AccountsReader`."""
+    return await AccountsReader(engine, layout).read()
+
+
+def _summed(documents: Iterable[Mapping[str, Any]]) -> Accounts:
     accounts = Accounts()
-    for stored in await each(partial(peek, engine.state), keys, at_once=_AT_ONCE):
-        if stored is None:
-            continue
-        doc = read_document(stored.data)
+    for doc in documents:
         accounts.counts.add(Counts.from_dict(doc["counts"]))
         published, ended = doc["messages"]
         accounts.published += published

@@ -13,7 +13,7 @@ from airless.crawl.counts import Counts
 from airless.crawl.job import Job
 from airless.crawl.orders import order, orders_of, parked, unpark
 from airless.crawl.settings import Limits
-from airless.fleet.accounts import Accounts, read_accounts
+from airless.fleet.accounts import Accounts, AccountsReader
 from airless.local.crawl.ledger import FINISHED, LIMITED, RUNNING, Ledger, Record
 from airless.local.crawl.run import Control, Progress, Result
 
@@ -21,6 +21,7 @@ from airless.local.crawl.run import Control, Progress, Result
 _FIRST_POLL_S = 0.5
 _LONGEST_POLL_S = 15.0
 _SLOWER = 1.1
+_UNPARK_S = 15.0
 
 
 class Follower:
@@ -47,41 +48,51 @@ class Follower:
         self._control = control
         self._clock = clock
         self._began = clock.monotonic()
+        self._reader = AccountsReader(engine, job.layout)
+        self._unpark_s = self._began
         self._stop: str | None = None
 
     async def run(self) -> tuple[Result, Accounts]:
         """Until the crawl has ended or stands still at a limit, or `control` is interrupted: then it goes on.
 
         It has ended when as many messages have ended as were published, over all shards, in two readings alike:
-        then nothing had changed between them. It stands still when all others are parked.
+        then nothing had changed between them. It stands still when all others are parked. The latter of the two has to
+        know every shard.
         """
         accounts = await self._read()
         before, poll_s, status = accounts.counts, _FIRST_POLL_S, RUNNING
         while True:
-            earlier, accounts = accounts, await self._read()
+            nearly, earlier = status != RUNNING, accounts
+            accounts = await self._read(listing=nearly)
             status = await self._status(accounts)
             alike = (earlier.published, earlier.ended) == (accounts.published, accounts.ended)
             if alike and status == RUNNING and self._stop is None:
-                # Somebody may have parked these after an order of yesterday.
-                await unpark(self._engine, self._job.layout)
-            if (status != RUNNING and alike) or self._control.interrupted:
+                await self._unpark()
+            if (status != RUNNING and alike and nearly) or self._control.interrupted:
                 break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(poll_s if status == RUNNING else _FIRST_POLL_S):
                     await self._control.stopped()
             poll_s = min(_LONGEST_POLL_S, poll_s * _SLOWER)
-        if not alike:
+        if not (alike and nearly):
             status = RUNNING  # interrupted at its end, as it seems
         return await self._result(status, accounts, before), accounts
 
-    async def _read(self) -> Accounts:
-        accounts = await read_accounts(self._engine, self._job.layout)
+    async def _read(self, *, listing: bool = False) -> Accounts:
+        accounts = await self._reader.read(listing=listing)
         if isinstance(self._engine, Metered):
             accounts.usage.add(self._engine.usage)
             accounts.usage.fetched_bytes = accounts.counts.wire_bytes
         if self._control.on_progress is not None:
             self._control.on_progress(Progress(accounts.counts, 0, 0, accounts.hosts, self._seconds))
         return accounts
+
+    async def _unpark(self) -> None:
+        """Somebody may have parked messages after an order of yesterday. Looking for them is billed, too."""
+        now = self._clock.monotonic()
+        if now >= self._unpark_s:
+            self._unpark_s = now + _UNPARK_S
+            await unpark(self._engine, self._job.layout)
 
     async def _status(self, accounts: Accounts) -> str:
         left = accounts.published + self._record.messages - accounts.ended

@@ -60,7 +60,7 @@ class Terms:
     """
 
     wait_at_most_s: float = 1.0
-    commit_s: float = 10.0
+    commit_s: float = 20.0
     rarest_commit_s: float = 60.0
     jobs: int = 4
     memory_mb: int = 128
