@@ -20,14 +20,14 @@ from airless.crawl.fetch import Answered, Exchange
 from airless.crawl.headers import Headers
 from airless.crawl.inbox import QueueInbox
 from airless.crawl.layout import Layout
+from airless.crawl.ledger import Ledger, Record
 from airless.crawl.request import Request
 from airless.crawl.response import Response
 from airless.crawl.scope import Scope
+from airless.crawl.seeding import Seeding
 from airless.crawl.settings import Pace, Settings
 from airless.engines import open_engine
-from airless.local.crawl.ledger import Ledger, Record
 from airless.local.crawl.plan import SHARDS, SITE_SPIDER
-from airless.local.crawl.seeding import Seeding
 from airless.local.crawl.worker import share_interpreter
 from benchmarks.crawl.field import CONCURRENCY, PER_HOST
 from benchmarks.crawl.store import Bound

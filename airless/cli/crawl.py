@@ -15,11 +15,11 @@ import click
 from airless.cli.signals import on_stop
 from airless.core.errors import AirlessError, ConfigError, OutputError, StorageFull
 from airless.core.targets import load_target
+from airless.crawl.ledger import FINISHED, INTERRUPTED, LIMITED, RUNNING, Record
 from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
 from airless.crawl.urls import seed
 from airless.local.crawl import Plan, Result, run
-from airless.local.crawl.ledger import FINISHED, INTERRUPTED, LIMITED, RUNNING, Record
 from airless.local.crawl.plan import SITE_SPIDER
 from airless.local.crawl.run import Control
 

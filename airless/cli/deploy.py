@@ -118,6 +118,7 @@ def aws(target: str, **options: Any) -> None:
       airless deploy aws greet.py --out build
       airless deploy aws greet.py --region eu-west-1 --plan
       airless deploy aws shop.operators:Import --topic imports --schedule '0 6 * * *' --apply
+      airless deploy aws spiders/news.py --schedule '0 6 * * *' --apply
       airless deploy aws spiders/books.py --arch arm64 --requirements requirements.txt --apply
 
     \b

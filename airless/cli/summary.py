@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from airless.crawl.ledger import FINISHED, INTERRUPTED
 from airless.local.crawl import Result
-from airless.local.crawl.ledger import FINISHED, INTERRUPTED
 
 if TYPE_CHECKING:
     from airless.cost.usage import Usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from airless.core.errors import ConfigError
@@ -25,7 +25,8 @@ class Spider:
     follow on the pages that no callback was named for, or whose rule says so.
 
     Where it is deployed it may use its own crawl's things and what it declares: `buckets` and `secrets`, written
-    as for operators.
+    as for operators. `schedules` are the times of its crawls: a crontab expression in UTC → what that crawl has of its
+    own, ``{}`` or some of ``seeds`` and ``max_pages``.
     """
 
     name: str = "spider"
@@ -35,6 +36,7 @@ class Spider:
     settings: Settings = Settings()
     buckets: Sequence[str] = ()
     secrets: Sequence[str] = ()
+    schedules: Mapping[str, Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

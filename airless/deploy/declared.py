@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
@@ -14,7 +14,9 @@ from airless.core.errors import ConfigError
 from airless.core.targets import load_target
 from airless.crawl.spider import Spider
 from airless.crawl.topics import FRONTIER
+from airless.deploy.sources import target_of
 from airless.engines.aws.cron import schedule_expression
+from airless.fleet.begin import called
 from airless.operators.errors import ErrorOperator
 from airless.operators.event import BatchOperator
 from airless.operators.operator import Operator, default_topic
@@ -112,14 +114,12 @@ def declared(
         if not _SECRET.fullmatch(secret):
             raise ConfigError(f"{cls.__name__}.secrets: {secret!r} is neither a secret's name nor its ARN")
     if issubclass(cls, Spider):
-        if topic or publishes or schedules:
-            raise ConfigError(
-                f"{cls.__name__} is a spider: airless crawl begins its crawls, it has no topics or times"
-            )
+        if topic or publishes:
+            raise ConfigError(f"{cls.__name__} is a spider: it has no topics but those of its crawls")
         name = re.sub(r"[^A-Za-z0-9-]+", "-", cls.name).strip("-") or "spider"
-        return Declared("crawl", cls, name, FRONTIER, (), buckets, secrets)
-    timed = [Schedule(schedule_expression(text), dict(data)) for text, data in cls.schedules.items()]
-    timed += [Schedule.parse(text) for text in schedules]
+        calls = tuple(_call(cls, schedule) for schedule in _schedules(cls, schedules))
+        return Declared("crawl", cls, name, FRONTIER, (), buckets, secrets, calls)
+    timed = _schedules(cls, schedules)
     kind: Any = cls.input_type
     own = config.topic(topic or default_topic(cls))
     named = [*_names(cls, "topics"), *publishes, config.error_topic]
@@ -136,9 +136,22 @@ def declared(
         tuple(sorted({config.topic(name) for name in named} - {own})),
         buckets,
         secrets,
-        tuple(timed),
+        timed,
         cls.batch_size if issubclass(cls, BatchOperator) else 10,
     )
+
+
+def _schedules(cls: type[Operator] | type[Spider], named: Sequence[str]) -> tuple[Schedule, ...]:
+    """Those of the class, and those that were named beside it."""
+    own = (Schedule(schedule_expression(text), dict(data)) for text, data in cls.schedules.items())
+    return (*own, *map(Schedule.parse, named))
+
+
+def _call(cls: type[Spider], schedule: Schedule) -> Schedule:
+    """The schedule with the call for a crawl of this spider. Raises ConfigError where nothing could be begun by it."""
+    data = {"spider": target_of(cls), **schedule.data}
+    called(data, "schedule", cls)
+    return replace(schedule, data=data)
 
 
 def _names(cls: type, attribute: str) -> tuple[str, ...]:

@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError, Conflict
+from airless.core.message import Message
 from airless.core.ports import Engine, StateWrite
+from airless.core.targets import load_target
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.job import Job, job_named
+from airless.crawl.ledger import Ledger, Record
 from airless.crawl.orders import order, unpark
+from airless.crawl.seeding import Seeding
+from airless.crawl.spider import Spider
 from airless.crawl.urls import host_of, seed
 from airless.fleet.accounts import read_accounts
-from airless.local.crawl.ledger import Ledger, Record
-from airless.local.crawl.seeding import Seeding
+
+_CALL = {"spider": str, "job": str, "seeds": list, "max_pages": int}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def called(data: Mapping[str, Any], id: str, spider: type[Spider] | None = None) -> Job:
+    """The job that a message on the topic of crawls calls for; what a schedule sends is one.
+
+    Its `data`: ``spider`` is a target, ``seeds`` start it elsewhere, ``max_pages`` limits it. Without ``job`` the
+    message's `id` gives the name, so that each message is a crawl, and a double of it the same one. `spider` is the
+    target's class where that is at hand. Raises ConfigError.
+    """
+    for name, value in data.items():
+        kind = _CALL.get(name)
+        if kind is None:
+            raise ConfigError(f"a call for a crawl has no {name!r}: it has {', '.join(_CALL)}")
+        if type(value) is not kind:
+            raise ConfigError(f"{name!r} of a call for a crawl can't be {value!r}")
+    target = data.get("spider")
+    if not target:
+        raise ConfigError('a call for a crawl names its spider: {"spider": "module:Class"}')
+    spider = spider or load_target(target, Spider)
+    settings = spider.settings
+    pages = data.get("max_pages")
+    if pages is not None:
+        if pages < 1:
+            raise ConfigError(f"max_pages must be at least 1, not {pages}")
+        settings = replace(settings, limits=replace(settings.limits, pages=pages))
+    name = _NOT_IN_NAMES.sub("", data.get("job", id)).lstrip(".")
+    if not name:
+        raise ConfigError(f"no crawl can be named {data.get('job', id)!r}")
+    if not all(isinstance(url, str) for url in data.get("seeds", ())):
+        raise ConfigError(f"'seeds' of a call for a crawl can't be {data['seeds']!r}")
+    seeds = tuple(dict.fromkeys(seed(url) for url in data.get("seeds", ())))
+    if not seeds and not spider.start_urls and spider.start is Spider.start:
+        raise ConfigError(f"{target} names no start_urls: the call for it has to name seeds")
+    return Job(name, target, seeds, settings)
+
+
+async def begin_called(engine: Engine, message: Message, clock: Clock) -> Job:
+    """Begin the crawl that a message calls for: the job. Raises ConfigError, and what `begin` raises."""
+    job = called(message.data, message.id)
+    return (await begin(engine, job, clock, pages=job.settings.limits.pages))[0]
 
 
 async def begin(

@@ -11,10 +11,10 @@ from airless.cost.budget import CostBudget
 from airless.cost.usage import Metered
 from airless.crawl.counts import Counts
 from airless.crawl.job import Job
+from airless.crawl.ledger import FINISHED, LIMITED, RUNNING, Ledger, Record
 from airless.crawl.orders import order, orders_of, parked, unpark
 from airless.crawl.settings import Limits
 from airless.fleet.accounts import Accounts, AccountsReader
-from airless.local.crawl.ledger import FINISHED, LIMITED, RUNNING, Ledger, Record
 from airless.local.crawl.run import Control, Progress, Result
 
 # Every reading asks for the state of each shard, and is billed: a crawl of hours is looked at less often.

@@ -94,12 +94,21 @@ class Host:
     async def deliver(self, deliveries: Sequence[Delivery], deadline: Deadline) -> Ends:
         """Work on messages of the engine's queues: those of crawls by the crawl host, the others by the operator.
 
+        A message on the topic of crawls itself calls for one (`airless.fleet.begin`).
+
         What fails as a whole is logged, and left without an end. Raises ConfigError where no engine is named.
         """
         faults: list[Exception] = []
         engine = Acknowledging(await self.engine(), deliveries)
-        frontier = [delivery for delivery in deliveries if delivery.topic.startswith(_CRAWLS)]
-        others = [delivery for delivery in deliveries if not delivery.topic.startswith(_CRAWLS)]
+        frontier, calls, others = _sorted(deliveries)
+        for call in calls:
+            try:
+                await self._begin(engine, call)
+            except Exception as fault:
+                logger.exception(
+                    "the crawl that %s calls for could not be begun; the call comes again", call.id
+                )
+                faults.append(fault)
         if others:
             try:
                 await self._operate(engine, others, deadline)
@@ -175,6 +184,15 @@ class Host:
             commit_s=deadline.commit_s,
         )
 
+    async def _begin(self, engine: Acknowledging, call: Delivery) -> None:
+        from airless.core.codec import decode
+        from airless.fleet.begin import begin_called
+
+        message = decode(call.topic, call.body, id=call.id)
+        job = await begin_called(await self.engine(), message, self.clock)
+        logger.info("the crawl %s has begun", job.name)
+        await engine.queue.settle([Settlement.done(call)])
+
     def _running(self) -> OperatorRunner:
         """The operator, made by the first who asks. Raises ConfigError where none is named."""
         if self._runner is None:
@@ -202,6 +220,21 @@ class Host:
                 spending = Spending(engine, self.clock, memory_mb=terms.memory_mb, arch=terms.arch)
             self._crawls = CrawlHost(self.clock, terms, spending)
         return self._crawls
+
+
+def _sorted(
+    deliveries: Sequence[Delivery],
+) -> tuple[list[Delivery], list[Delivery], list[Delivery]]:
+    """Those of crawls, the calls for crawls, and all others."""
+    frontier, calls, others = [], [], []
+    for delivery in deliveries:
+        if delivery.topic.startswith(_CRAWLS):
+            frontier.append(delivery)
+        elif delivery.topic == FRONTIER:
+            calls.append(delivery)
+        else:
+            others.append(delivery)
+    return frontier, calls, others
 
 
 async def _open_engine(url: str) -> OpenEngine:

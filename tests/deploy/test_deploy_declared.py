@@ -68,9 +68,22 @@ def test_a_spider_takes_the_frontier_and_nothing_else() -> None:
     found = declared(BookShop, Config())
     assert (found.kind, found.name, found.topic, found.publishes) == ("crawl", "book-shop", "frontier", ())
     assert found.secrets == ("shop/login",)
-    for words in ({"topic": "books"}, {"publishes": ["books"]}, {"schedules": ["30 * * * *"]}):
-        with pytest.raises(ConfigError, match="airless crawl begins its crawls"):
+    for words in ({"topic": "books"}, {"publishes": ["books"]}):
+        with pytest.raises(ConfigError, match="no topics but those of its crawls"):
             declared(BookShop, Config(), **words)
+
+
+def test_a_schedule_of_a_spider_calls_for_its_crawls() -> None:
+    found = declared(BookShop, Config(), schedules=['30 * * * * {"seeds": ["http://books.test/"]}'])
+    target = f"{BookShop.__module__}:BookShop"
+    call = {"spider": target, "seeds": ["http://books.test/"]}
+    assert found.schedules == (Schedule("cron(30 * * * ? *)", call),)
+
+
+@pytest.mark.parametrize(("data", "what"), [("", "names no start_urls"), ('{"limit": 5}', "has no 'limit'")])
+def test_a_schedule_that_could_begin_no_crawl_is_refused(data: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        declared(BookShop, Config(), schedules=[f"30 * * * * {data}"])
 
 
 def test_a_schedule_may_bring_data() -> None:

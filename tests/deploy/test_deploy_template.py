@@ -221,11 +221,12 @@ def test_schedules_send_messages_to_the_operators_queue(mail: Deployment) -> Non
     assert sent.id == "airless-send-mail-1-<aws.scheduler.scheduled-time>"
 
 
-def test_the_bucket_is_private_and_forgets_unfinished_uploads(spider: Deployment) -> None:
+def test_the_bucket_is_private_and_forgets_what_nobody_needs(spider: Deployment) -> None:
     (bucket,) = resources_of(spider, "AWS::S3::Bucket")
     assert all(bucket["PublicAccessBlockConfiguration"].values())
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    uploads, bodies = bucket["LifecycleConfiguration"]["Rules"]
+    assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert (bodies["Prefix"], bodies["ExpirationInDays"]) == (f"{spider.prefix}/claims/", 60)
 
 
 def test_alarms_watch_dead_letters_old_messages_and_errors(mail: Deployment) -> None:

@@ -18,6 +18,7 @@ from support.web import Web, linking
 from airless.core.errors import AirlessError, ConfigError, EngineError, StorageFull
 from airless.core.message import Message
 from airless.crawl.layout import Layout
+from airless.crawl.ledger import balance
 from airless.crawl.packing import pack
 from airless.crawl.request import Request
 from airless.crawl.settings import Settings
@@ -26,7 +27,6 @@ from airless.crawl.sites import host_key
 from airless.crawl.urls import fingerprint
 from airless.engines import OpenEngine, open_engine
 from airless.local.crawl.crew import Crew, OneProcess
-from airless.local.crawl.ledger import balance
 from airless.local.crawl.plan import Plan
 from airless.local.crawl.processes import ManyProcesses
 from airless.local.crawl.shared_budget import SharedBudget

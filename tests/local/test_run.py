@@ -17,11 +17,11 @@ from support.web import Web, chain, linking, star
 
 from airless.core.errors import ConfigError, EngineError, Locked, OutputError
 from airless.core.ports import StateWrite
+from airless.crawl.ledger import Ledger
 from airless.crawl.settings import Limits, Pace, Settings
 from airless.engines import open_engine
 from airless.local.crawl import Plan, Result, run
 from airless.local.crawl.files import process_lock
-from airless.local.crawl.ledger import Ledger
 from airless.local.crawl.run import Control, Progress
 
 SETTINGS = Settings(obey_robots=False)

@@ -37,6 +37,11 @@ def bucket_template(deployment: Deployment) -> Json:
     return {**_head(deployment), "Resources": _bucket(deployment), "Outputs": common_outputs(deployment)}
 
 
+# Bodies too large for a queue, of messages that are long gone: a queue keeps one for 14 days, one of dead letters for
+# 14 more, and so may a second try.
+_CLAIM_DAYS = 60
+
+
 def text_of(value: Json) -> str:
     """As a file: indented, in the template's own order."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -72,7 +77,13 @@ def _bucket(deployment: Deployment) -> dict[str, Json]:
                     "Id": "unfinished-uploads",
                     "Status": "Enabled",
                     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-                }
+                },
+                {
+                    "Id": "forgotten-bodies",
+                    "Status": "Enabled",
+                    "Prefix": f"{deployment.prefix}/claims/",
+                    "ExpirationInDays": _CLAIM_DAYS,
+                },
             ]
         },
         "Tags": deployment.tags,

@@ -17,12 +17,7 @@ from airless.crawl.crawler import first_fault
 from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.layout import Layout
-from airless.crawl.urls import host_of, seed
-from airless.engines import open_engine
-from airless.local.crawl.crew import Crew, OneProcess
-from airless.local.crawl.delivery import Delivery, nothing_to_deliver
-from airless.local.crawl.files import locked, remove
-from airless.local.crawl.ledger import (
+from airless.crawl.ledger import (
     FINISHED,
     INTERRUPTED,
     LIMITED,
@@ -32,8 +27,13 @@ from airless.local.crawl.ledger import (
     balance,
     shard_counts,
 )
+from airless.crawl.seeding import Seeding
+from airless.crawl.urls import host_of, seed
+from airless.engines import open_engine
+from airless.local.crawl.crew import Crew, OneProcess
+from airless.local.crawl.delivery import Delivery, nothing_to_deliver
+from airless.local.crawl.files import locked, remove
 from airless.local.crawl.plan import SHARDS, Plan
-from airless.local.crawl.seeding import Seeding
 from airless.local.crawl.worker import Assignment, Status
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from airless.core.ports import Commit, Engine
 from airless.crawl.callbacks import run_start
 from airless.crawl.discovery import Discovery
 from airless.crawl.layout import Layout
+from airless.crawl.ledger import Ledger, Record
 from airless.crawl.packing import pack
 from airless.crawl.received import ORIGIN, SEEDS
 from airless.crawl.request import Follow, Request
@@ -20,7 +21,6 @@ from airless.crawl.shard import ADMIT
 from airless.crawl.sitemap_seeds import sitemap_seed
 from airless.crawl.spider import Spider
 from airless.crawl.urls import canonical, origin
-from airless.local.crawl.ledger import Ledger, Record
 
 _BATCH = 500
 

@@ -16,14 +16,14 @@ from airless.core.errors import ConfigError
 from airless.core.ports import Delivery
 from airless.crawl.discovery import Discovery
 from airless.crawl.layout import Layout
+from airless.crawl.ledger import Ledger, Record
 from airless.crawl.packing import unpack
 from airless.crawl.request import Follow, Request
 from airless.crawl.scope import Scope
+from airless.crawl.seeding import Seeding
 from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
 from airless.engines.sqlite import SqliteEngine
-from airless.local.crawl.ledger import Ledger, Record
-from airless.local.crawl.seeding import Seeding
 
 LAYOUT = Layout("job", 8)
 

@@ -11,8 +11,8 @@ from support.pages import linking
 from airless.core.errors import Conflict, EngineError
 from airless.core.ports import Settlement, StateWrite
 from airless.crawl.layout import Layout
+from airless.crawl.ledger import FINISHED, Ledger, Record, balance, shard_counts
 from airless.engines.memory import MemoryEngine
-from airless.local.crawl.ledger import FINISHED, Ledger, Record, balance, shard_counts
 
 
 @pytest.fixture
