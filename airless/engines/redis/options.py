@@ -9,6 +9,7 @@ from airless.core.errors import ConfigError
 
 FORM = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=airless][&objects=file:///FOLDER][&timeout=60]"
 _PORT = 6379
+_PREFIX = "airless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class RedisOptions:
     password: str | None = None
     tls: bool = False
     ca: str | None = None
-    prefix: str = "airless"
+    prefix: str = _PREFIX
     objects: str | None = None
     timeout_s: float = 60.0
 
@@ -48,7 +49,7 @@ class RedisOptions:
         given = dict(parse_qsl(parts.query, keep_blank_values=True))
         if unknown := sorted(given.keys() - {"prefix", "objects", "timeout", "ca"}):
             raise ConfigError(f"{shown!r} has the unknown option {unknown[0]!r}: write {FORM}")
-        prefix = given.get("prefix") or cls.prefix
+        prefix = given.get("prefix") or _PREFIX
         if not prefix.isascii() or not prefix.isprintable() or set(prefix) & set(" {}") or len(prefix) > 100:
             raise ConfigError(f"{shown!r}: a prefix has up to 100 ASCII characters, no blanks and no braces")
         if (objects := given.get("objects") or None) and not objects.startswith("file:///"):

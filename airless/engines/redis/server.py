@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
-from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
@@ -33,6 +32,10 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _LAST_ANSWER_S = 2.0
 
 
+class Unanswered(EngineError):
+    """The server was not there for as long as a call is tried; what was asked may have happened, or may yet."""
+
+
 class Server:
     """One consumer's way to the server."""
 
@@ -41,14 +44,13 @@ class Server:
         self.consumer = uuid.uuid4().hex
         self.root = f"{{{options.prefix}}}"
         self._clock = clock
-        self._closed = False
+        self.closed = False
         self._slots = _Slots()
-        kind: Any = SSLConnection if options.tls else Connection
+        tls: Any = {"connection_class": SSLConnection, "ssl_ca_certs": options.ca} if options.tls else {}
         self.client: Any = Redis(
             connection_pool=BlockingConnectionPool(
                 max_connections=_CONNECTIONS,
                 timeout=options.timeout_s,
-                connection_class=kind,
                 host=options.host,
                 port=options.port,
                 db=options.db,
@@ -60,7 +62,7 @@ class Server:
                 socket_read_size=65536,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
-                **({"ssl_ca_certs": options.ca} if options.tls else {}),
+                **tls,
             )
         )
 
@@ -104,7 +106,7 @@ class Server:
                 if not may_pass(error):
                     raise translate(error, self.options.place) from error
                 if self._clock.monotonic() + pause_s > until_s:
-                    raise EngineError(
+                    raise Unanswered(
                         f"{self.options.place} has not answered for {self.options.timeout_s:g} s: {error}"
                     ) from error
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - not all at once
@@ -119,11 +121,11 @@ class Server:
 
     def check_open(self) -> None:
         """Raises EngineError where it was closed."""
-        if self._closed:
+        if self.closed:
             raise EngineError("this engine is closed")
 
     async def aclose(self) -> None:
-        self._closed = True
+        self.closed = True
         await self.client.aclose(close_connection_pool=True)
         await self.client.connection_pool.disconnect()
 
@@ -141,8 +143,13 @@ class _Slots:
             self._free.append(self._used)
             self._used += 1
         slot = self._free.pop()
-        yield slot
-        # Not where the call failed: it may still happen, and must not take another's place.
+        try:
+            yield slot
+        except (Unanswered, asyncio.CancelledError):
+            raise  # it may still happen, and must not take another's place
+        except BaseException:
+            self._free.append(slot)
+            raise
         self._free.append(slot)
 
 
