@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Self
 
 from support.loopback import HOST
 
 
 class TcpProxy:
-    """Passes bytes on, on the event loop of the test."""
+    """Passes bytes on, on the event loop of the test; with `tls` clients have to come over TLS."""
 
-    def __init__(self, upstream_port: int) -> None:
+    def __init__(self, upstream_port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.lost_answers = 0
         self._upstream_port = upstream_port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
@@ -32,7 +34,7 @@ class TcpProxy:
             await asyncio.wait(set(self._passing))
 
     async def mend(self) -> None:
-        self._server = await asyncio.start_server(self._pass, HOST, self.port)
+        self._server = await asyncio.start_server(self._pass, HOST, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stall(self) -> None:
