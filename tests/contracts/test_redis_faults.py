@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from support.fused import count
 from support.tcp_proxy import TcpProxy
 from support.valkey import Valkey
 
-from airless.core.errors import EngineError, LeaseLost
+from airless.core.errors import Conflict, EngineError, LeaseLost
 from airless.core.message import Message
 from airless.core.ports import Commit, Settlement, StateWrite
 from airless.engines import open_engine
@@ -71,6 +72,35 @@ async def test_a_server_that_is_killed_and_comes_back_loses_and_doubles_nothing(
             await asyncio.to_thread(server.start)
         await working
         await worked_off([one, two], 1000)
+
+
+async def test_what_a_power_cut_takes_goes_as_a_whole_and_comes_again(server: Valkey, tmp_path: Path) -> None:
+    async with await open_engine(server.url) as engine:
+        await engine.queue.publish_many([Message("pages", {}, id="in", ordering_key="a")])
+        first = await engine.state.commit(StateWrite("shard", b"1", None))
+        (got,) = await engine.queue.receive("pages", limit=1, lease_s=30)
+        (kept,) = (tmp_path / "appendonlydir").glob("*.incr.aof")
+        safe_bytes = kept.stat().st_size
+        commit = Commit(
+            put={"segment": b"items"},
+            state=[StateWrite("shard", b"2", first)],
+            publish=[Message("links", {}, id="out")],
+            settle=[Settlement.done(got)],
+        )
+        (lost,) = await engine.commit(commit)
+        whole_bytes = kept.stat().st_size
+        server.kill()
+        os.truncate(kept, safe_bytes + (whole_bytes - safe_bytes) * 2 // 3)
+        await asyncio.to_thread(server.start)
+        assert (await engine.state.load("shard")).version == first
+        assert await engine.objects.get("segment") is None
+        assert (await engine.queue.depth("links")).messages == 0
+        assert (await engine.queue.depth("pages")).leased == 1
+        with pytest.raises(Conflict):
+            await engine.state.commit(StateWrite("shard", b"3", lost))
+        (again,) = await engine.commit(commit)
+        assert again != lost
+        assert (await engine.queue.depth("pages")).messages == 0
 
 
 async def test_a_network_that_is_cut_and_mended_loses_and_doubles_nothing(

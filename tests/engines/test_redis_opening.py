@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
 import ssl
 import subprocess
 import sys
@@ -15,6 +17,8 @@ from support.tcp_proxy import TcpProxy
 from support.valkey import Valkey
 
 from airless.core.errors import ConfigError, EngineError
+from airless.core.message import Message
+from airless.core.ports import Commit, Settlement, StateWrite
 from airless.engines import open_engine
 from airless.engines.redis.checks import warnings
 from airless.engines.redis.options import RedisOptions
@@ -81,6 +85,29 @@ async def test_a_password_opens(tmp_path: Path) -> None:
             await engine.objects.put("a", b"")
         with pytest.raises(ConfigError, match="refuses these credentials"):
             await open_engine(server.url)
+
+
+async def test_a_user_needs_the_permissions_that_the_documents_name(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    documents = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
+    (rules,) = re.findall(r"^    ACL SETUSER (worker .+)$", documents, re.MULTILINE)
+    with Valkey(tmp_path, options=("--user", *rules.replace("{prefix}", "{airless}").split())) as server:
+        async with await open_engine(server.url.replace("//", "//worker:PASSWORD@")) as engine:
+            waiting = asyncio.create_task(engine.queue.receive("in/*", limit=1, lease_s=30, wait_s=60))
+            await asyncio.sleep(0.2)
+            await engine.queue.publish_many([Message("in/a", {})])
+            async with asyncio.timeout(1):
+                (got,) = await waiting
+            await engine.queue.extend([got], 60)
+            await engine.queue.settle([Settlement.given_up(got, "no")])
+            assert len(await engine.queue.letters("in/a", limit=1)) == await engine.queue.redrive("in/a") == 1
+            assert await engine.queue.topics("in/*") == ["in/a"]
+            await engine.commit(Commit(put={"a": b""}, state=[StateWrite("a", b"", None)], delete=["b"]))
+            assert await engine.objects.put_if_absent("b", b"")
+            assert [name async for name in engine.objects.list("")] == ["a", "b"]
+            assert (await engine.queue.depth("in/a")).messages == 1
+    assert caplog.messages == []
 
 
 async def test_databases_and_prefixes_share_nothing(server: Valkey) -> None:
