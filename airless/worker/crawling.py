@@ -220,24 +220,27 @@ class Crawling:
             self._ended.set()
 
     async def _hand_back(self, batch: _Batch, faults: Sequence[Exception]) -> None:
-        """What a fault has left without an end; it is charged with the fault unless that was the broker's."""
+        """What a fault has left without an end: charged, unless somebody else was faster."""
         left = [delivery for delivery in batch.deliveries if delivery.receipt not in batch.view.ended]
         if not left:
             return
-        ours = next((fault for fault in faults if not isinstance(fault, EngineError)), None)
-        dead = [d for d in left if ours is not None and d.attempt + 1 >= _FAILED.max_deliveries]
-        if dead and ours is not None:
-            await self._give_up(batch.view, dead, error_text(ours))
-        again = [
-            Settlement.retry(
-                delivery, _FAILED.wait_s(delivery.attempt, self._rng) + _LOOK_S, charge=ours is not None
-            )
-            for delivery in left
-            if delivery not in dead
-        ]
+        fault = next((fault for fault in faults if not isinstance(fault, (Conflict, LeaseLost))), None)
         # Where they have gone to another process, there is nothing to hand back.
-        with contextlib.suppress(LeaseLost, Conflict):
-            await batch.view.settle(again)
+        with contextlib.suppress(LeaseLost):
+            dead = [d for d in left if fault is not None and d.attempt + 1 >= _FAILED.max_deliveries]
+            if dead and fault is not None:
+                await self._give_up(batch.view, dead, error_text(fault))
+            await batch.view.settle(
+                [
+                    Settlement.retry(
+                        delivery,
+                        _LOOK_S + _FAILED.wait_s(delivery.attempt, self._rng),
+                        charge=fault is not None,
+                    )
+                    for delivery in left
+                    if delivery not in dead
+                ]
+            )
 
     async def _give_up(self, view: Acknowledging, deliveries: Sequence[Delivery], error: str) -> None:
         for delivery in deliveries:
