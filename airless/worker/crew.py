@@ -183,7 +183,7 @@ class Crew:
 
     async def _free_if_stuck(self, member: Member) -> None:
         """End a process that was told to stop and doesn't."""
-        while not (self.stopping or member.growing):
+        while not (self.stopping or member.growing):  # noqa: ASYNC110 - whichever comes first
             await asyncio.sleep(REPORT_S)
         await asyncio.sleep(self._duty.grace_s + _STUCK_S)
         logger.error("process %s does not end, and is killed", member.process.pid)
