@@ -12,8 +12,10 @@ from pathlib import Path
 from support.site import Site
 from support.worker_command import WorkerCommand, crawl_to_its_end, job_of, nothing_on, worker_command
 
+from airless.core.clock import SystemClock
 from airless.core.message import Message
 from airless.core.ports import DeadLetters
+from airless.crawl.job import Job
 from airless.crawl.settings import Pace, Settings
 from airless.engines import open_engine
 from airless.fleet.begin import begin
