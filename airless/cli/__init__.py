@@ -28,7 +28,7 @@ COMMANDS = {
     "cancel": Entry("airless.cli.stopping:cancel", "End crawls for good, and keep their items."),
     "retry": Entry("airless.cli.retry:retry", "Bring back what a crawl has given up."),
     "explain": Entry(
-        "airless.cli.explain:explain", "Tell why a crawl fetched a page, skipped it, or hasn't yet."
+        "airless.cli.explain:explain_page", "Tell why a crawl fetched a page, skipped it, or hasn't yet."
     ),
     "demo": Entry("airless.cli.demo:demo", "Crawl a bookshop that is served on this machine."),
     "new": Entry("airless.cli.new:new", "Make a project: a spider and a test of it that passes."),
