@@ -36,6 +36,7 @@ COMMANDS = {
     "send": Entry("airless.cli.send:send", "Publish messages on a topic."),
     "redrive": Entry("airless.cli.redrive:redrive", "Bring back the messages of a topic that were given up."),
     "run": Entry("airless.cli.run:run", "Run an operator on the messages of a topic."),
+    "worker": Entry("airless.cli.worker:worker", "Work on the crawls and messages of a broker."),
     "cost": Entry("airless.cli.cost:cost", "Tell what a crawl costs in a cloud, before or afterwards."),
     "deploy": Entry("airless.cli.deploy:deploy", "Put an operator or a spider into a cloud."),
     "destroy": Entry("airless.cli.destroy:destroy", "Remove what was deployed."),

@@ -157,6 +157,35 @@ class Queue(Protocol):
 
 
 @runtime_checkable
+class TopicsBelow(Protocol):
+    """A queue of a broker that workers poll: one receive may take from all topics below a name.
+
+    Everything else holds as for `Queue`.
+    """
+
+    async def receive(
+        self,
+        topic: str,
+        *,
+        limit: int,
+        lease_s: float,
+        wait_s: float = 0.0,
+        keys: Sequence[str] | None = None,
+    ) -> list[Delivery]:
+        """As `Queue.receive`. A `topic` that ends in ``/*`` means every topic below it, at whatever depth.
+
+        Each delivery bears its own topic, in full. The topics get their turns: one with a long queue doesn't keep the
+        others waiting. A topic that begins while somebody waits is his as well. Publishing to a topic of such a name,
+        and its depth, mean that very name.
+        """
+        ...
+
+    async def topics(self, name: str) -> list[str]:
+        """The topics that a receive from `name` would take from, those alone on which something waits; in order."""
+        ...
+
+
+@runtime_checkable
 class DeadLetters(Protocol):
     """A queue that keeps what was given up, with its error, until somebody brings it back or its time is over."""
 

@@ -64,6 +64,19 @@ class Counts:
         for reason, number in other.failures.items():
             self.failures[reason] = self.failures.get(reason, 0) + number
 
+    def since(self, earlier: Counts) -> Counts:
+        """What has come to it since it was at `earlier`."""
+        counts = Counts()
+        for name in _TOTALS:
+            setattr(counts, name, getattr(self, name) - getattr(earlier, name))
+        counts.skipped = _more(self.skipped, earlier.skipped)
+        counts.failures = _more(self.failures, earlier.failures)
+        return counts
+
+    def copy(self) -> Counts:
+        """As it is now."""
+        return self.since(Counts())
+
     def to_dict(self) -> dict[str, Any]:
         totals: dict[str, Any] = {name: getattr(self, name) for name in _TOTALS}
         skipped = {reason: number for reason, number in sorted(self.skipped.items()) if number}
@@ -77,3 +90,8 @@ class Counts:
         counts.skipped = dict(data.get("skipped", {}))
         counts.failures = dict(data.get("failures", {}))
         return counts
+
+
+def _more(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    more = {reason: number - before.get(reason, 0) for reason, number in now.items()}
+    return {reason: number for reason, number in more.items() if number}

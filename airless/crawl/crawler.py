@@ -29,6 +29,7 @@ from airless.crawl.intake import LOW, Intake
 from airless.crawl.lane import Ended, Lanes
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Board, Levels, OwnBoard
+from airless.crawl.places import Places
 from airless.crawl.request import Follow, Request
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.schedule import HostQueue, Schedule
@@ -51,8 +52,8 @@ class Crawler:
 
     `robots` and `warm` shards are what outlives it, in hosts that make one crawler after the other. `wary`: the one
     before may have died over these messages, and asked any of their hosts just then. `others_wait` says that nobody
-    else in this invocation has work soon, so that waiting has its price. `on_quiet` is called where a commit leaves it
-    quiet.
+    else in this invocation has work soon, so that waiting has its price. `places` bound what all crawlers of a process
+    have under way together. `on_quiet` is called where a commit leaves it quiet.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Crawler:
         warm: WarmShards | None = None,
         wary: bool = False,
         others_wait: Callable[[], bool] = lambda: True,
+        places: Places | None = None,
         rng: random.Random | None = None,
     ) -> None:
         rng = rng or random.Random()  # noqa: S311 - jitter, no secret
@@ -109,6 +111,7 @@ class Crawler:
             limit=self._bounds.start,
             levels=self._shards.levels,
             deadline_s=self._stint.stop_s,
+            places=places,
         )
         self._lanes: Lanes | None = None
         if isinstance(fetcher, QuickFetcher):
@@ -148,6 +151,10 @@ class Crawler:
     def shard_counts(self) -> dict[int, Counts]:
         """The counters of the shards in hand, as of now: what is shown, not what is durable."""
         return {shard.index: shard.counts for shard in self._shards}
+
+    def counted(self) -> Counts:
+        """What it has done itself until now, durable or not."""
+        return self._shards.counted()
 
     @property
     def in_flight(self) -> int:
@@ -194,6 +201,17 @@ class Crawler:
         self._workers.stop()
         self._intake.wake()
         self._commits.changed()
+
+    def cut_off(self) -> None:
+        """Stop, and let go of what is under way: it is handed back as if it had never begun."""
+        self.stop()
+        now = self._clock.now()
+        self._cut = True
+        for queue in self._schedule.under_way():
+            self._shards.touch(queue.host)
+            while queue.pace.in_flight:
+                queue.pace.finished(now, status=None, latency_s=0.0)
+        self._workers.cut_off()
 
     async def run(self) -> None:
         """Crawl. Raises what made it impossible to go on; everything committed before stays."""
@@ -366,13 +384,7 @@ class Crawler:
         await self._clock.sleep(self._stint.stop_s - self._clock.now())
         self.stop()
         await self._clock.sleep(self._stint.cut_off_s - self._clock.now())
-        now = self._clock.now()
-        self._cut = True
-        for queue in self._schedule.under_way():
-            self._shards.touch(queue.host)
-            while queue.pace.in_flight:
-                queue.pace.finished(now, status=None, latency_s=0.0)
-        self._workers.cut_off()
+        self.cut_off()
 
     async def _adapt(self, group: asyncio.TaskGroup) -> None:
         """Look now and then how the crawl does, and have more or fewer requests under way."""

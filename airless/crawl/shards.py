@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from airless.core.ports import Engine, Settlement
+from airless.crawl.counts import Counts
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Levels
 from airless.crawl.pace import HostPace
@@ -39,6 +40,7 @@ class Shards:
     ) -> None:
         self.layout = layout
         self.loaded: dict[int, Shard] = {}
+        self._came_with: dict[int, Counts] = {}
         self.owned_indexes = [index for index in range(layout.shards) if owns(index)]
         self.levels: Levels | None = None
         self.strays: list[Settlement] = []
@@ -62,10 +64,18 @@ class Shards:
             else:
                 shard = await Shard.load(self._engine, self.layout, index, self.sent)
             self.loaded[index] = shard
+            self._came_with[index] = shard.counts.copy()
             if self.levels is not None:
                 for depth, number in shard.levels.items():
                     self.levels.enter(depth, number)
         return shard
+
+    def counted(self) -> Counts:
+        """What has been counted since the shards came here."""
+        counts = Counts()
+        for index, shard in self.loaded.items():
+            counts.add(shard.counts.since(self._came_with[index]))
+        return counts
 
     def keep_warm(self) -> None:
         """Leave what is in hand, all of it committed, to the next who works here."""

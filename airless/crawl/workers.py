@@ -10,6 +10,7 @@ from airless.core.clock import Clock
 from airless.crawl.budget import Budget, Unlimited
 from airless.crawl.held import Entry
 from airless.crawl.levels import Levels
+from airless.crawl.places import Places
 from airless.crawl.schedule import HostQueue, Schedule, Turn
 
 
@@ -17,7 +18,8 @@ class Workers:
     """Gives turns to workers as hosts and the budget allow, until `stop` or the deadline (epoch seconds).
 
     There are as many workers as the `limit` says: `staff` adds those that are missing, and those that are too
-    many go after their turn. `waits` counts how often one had nothing to do.
+    many go after their turn. `waits` counts how often one had nothing to do. `places` are shared with the other
+    crawlers of the process.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Workers:
         limit: int,
         levels: Levels | None,
         deadline_s: float,
+        places: Places | None = None,
     ) -> None:
         self.limit = limit
         self.waits = 0
@@ -39,6 +42,7 @@ class Workers:
         self._clock = clock
         self._levels = levels
         self._deadline_s = deadline_s
+        self._place = None if places is None else places.join(self.pump)
         self._deepest = math.inf
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Turn | None]] = []
@@ -106,10 +110,14 @@ class Workers:
             self.stop()
             return []
         deepest = math.inf if self._levels is None else self._deepest_now(self._levels)
+        if self._place is not None and self._schedule.size:
+            number = self._place.room(number)
         turns = self._schedule.take(now, number, deepest)
         if self._limited:
             self._cut(turns, now)
         self.under_way += len(turns)
+        if self._place is not None:
+            self._place.take(len(turns))
         if self._idle and not waited and len(turns) == number and self._schedule.has_ready:
             # More became free than these workers can take.
             self.pump()
@@ -120,6 +128,8 @@ class Workers:
         for _ in range(number - counting):
             self._budget.give_back()
         self.under_way -= number
+        if self._place is not None:
+            self._place.give_back(number)
         if not self.under_way and self._stopped:
             self._drained.set()
 
@@ -163,6 +173,8 @@ class Workers:
         self._stopped = True
         self.stopping.set()
         self._idle.clear()
+        if self._place is not None:
+            self._place.leave()
         if self._timer is not None:
             self._timer.cancel()
 

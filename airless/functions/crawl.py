@@ -12,9 +12,8 @@ import contextlib
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from airless.core.clock import Clock
 from airless.core.errors import Conflict
@@ -30,12 +29,14 @@ from airless.crawl.gate import robots_of
 from airless.crawl.inbox import BatchInbox
 from airless.crawl.job import Job, job_named
 from airless.crawl.orders import CANCELLED, MAX_PAGES, Orders, orders_of, park, stop, take_back
+from airless.crawl.places import Places
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.scope import Scope
 from airless.crawl.spider import Spider
 from airless.crawl.stint import Stint
 from airless.crawl.topics import FRONTIER
 from airless.crawl.warm import WarmShards
+from airless.functions.company import Company
 from airless.functions.deadline import Deadline
 from airless.functions.spending import Spending
 
@@ -43,18 +44,19 @@ logger = logging.getLogger("airless.crawl")
 
 # A fetch that begins with an invocation has to end in it, so that each of them gets on.
 _FETCH_SHARE = 0.5
-# How often a batch looks whether it is still worth its time.
-_TOGETHER_S = 0.25
+# Where batches come and go, each begins with its part of what a crawl alone begins with, as if there were so many.
+_SHARDS_AT_WORK = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a function crawls.
+    """On what terms a process crawls; by default, a function.
 
     `wait_at_most_s`: where nothing can start for longer, times the shards that wait, the rest is handed back (what is
-    cheaper is for a cost model to say). The first commit is made after `commit_s`, since each costs requests, then they
-    get rarer, up to `rarest_commit_s`. The order to stop is looked for every `look_s`. `jobs` are kept open between
-    invocations, the least recently used are closed. Its time is billed by `memory_mb` and `arch`.
+    cheaper is for a cost model to say); where time costs nothing, if the process is `crowded`. The first commit is made
+    after `commit_s`, since each costs requests, then they get rarer, up to `rarest_commit_s`. The order to stop is
+    looked for every `look_s`. `jobs` are kept open between invocations, the least recently used are closed. `places`
+    bound the requests under way, of all batches together. Its time is billed by `memory_mb` and `arch`.
     """
 
     wait_at_most_s: float = 1.0
@@ -64,19 +66,30 @@ class Terms:
     jobs: int = 4
     memory_mb: int = 128
     arch: str = "x86_64"
+    crowded: Callable[[], bool] | None = None
+    places: Places | None = None
 
 
 class CrawlHost:
-    """What a process keeps of the crawls that it works on."""
+    """What a process keeps of the crawls that it works on, on one batch or on many at once."""
 
     def __init__(self, clock: Clock, terms: Terms, spending: Spending | None) -> None:
         self._clock = clock
         self._terms = terms
         self._spending = spending
         self._jobs: OrderedDict[str, _Open] = OrderedDict()
+        self._opening = asyncio.Lock()
+
+    def company(self) -> Company:
+        """The crawlers of a batch, for `run` to bring together: to stop them before their time."""
+        return Company(self._clock, self._terms.wait_at_most_s, crowded=self._terms.crowded)
 
     async def run(
-        self, engine: Engine, deliveries: Sequence[Delivery], deadline: Deadline
+        self,
+        engine: Engine,
+        deliveries: Sequence[Delivery],
+        deadline: Deadline,
+        company: Company | None = None,
     ) -> list[Exception]:
         """Crawl what was delivered until it is done or the time is up; what isn't done is handed back.
 
@@ -84,7 +97,7 @@ class CrawlHost:
         """
         if self._spending is not None:
             self._spending.began(deadline.began_s)
-        company = _Company(self._clock, self._terms.wait_at_most_s)
+        company = company or self.company()
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(company.keep_together())
             async with asyncio.TaskGroup() as working:
@@ -92,11 +105,19 @@ class CrawlHost:
                     crawl = self._crawl(engine, name, of_job, deadline, company)
                     working.create_task(company.guard(name, crawl))
             watch.cancel()
-        while len(self._jobs) > self._terms.jobs:
-            await self._jobs.popitem(last=False)[1].fetcher.aclose()
+        await self._close_some()
         if self._spending is not None:
             self._spending.ended()
         return company.faults
+
+    async def _close_some(self) -> None:
+        """Let go of the jobs that were used least recently, where there are too many."""
+        for name in list(self._jobs):
+            if len(self._jobs) <= self._terms.jobs:
+                return
+            if (opened := self._jobs.get(name)) is not None and not opened.users:
+                del self._jobs[name]
+                await opened.fetcher.aclose()
 
     async def aclose(self) -> None:
         while self._jobs:
@@ -108,7 +129,7 @@ class CrawlHost:
         name: str,
         deliveries: Sequence[Delivery],
         deadline: Deadline,
-        company: _Company,
+        company: Company,
     ) -> None:
         opened = await self._opened(engine, name, deadline)
         if opened is None:
@@ -117,7 +138,21 @@ class CrawlHost:
             done = [Settlement.done(delivery) for delivery in deliveries]
             await engine.commit(Commit(put=put, settle=done))
             return
-        layout = opened.job.layout
+        opened.users += 1
+        try:
+            await self._work(engine, opened, deliveries, deadline, company)
+        finally:
+            opened.users -= 1
+
+    async def _work(
+        self,
+        engine: Engine,
+        opened: _Open,
+        deliveries: Sequence[Delivery],
+        deadline: Deadline,
+        company: Company,
+    ) -> None:
+        name, layout = opened.job.name, opened.job.layout
         if await self._stands_still(engine, opened, deliveries):
             await engine.queue.settle([Settlement.done(delivery) for delivery in deliveries])
             return
@@ -172,12 +207,13 @@ class CrawlHost:
 
     async def _opened(self, engine: Engine, name: str, deadline: Deadline) -> _Open | None:
         """The job, open; None where there is none."""
-        opened = self._jobs.get(name)
-        if opened is None:
-            job = await job_named(engine, name)
-            if job is None:
-                return None
-            opened = self._jobs[name] = self._open(engine, job, deadline)
+        async with self._opening:  # a second batch of the same job waits for the first
+            opened = self._jobs.get(name)
+            if opened is None:
+                job = await job_named(engine, name)
+                if job is None:
+                    return None
+                opened = self._jobs[name] = self._open(engine, job, deadline)
         self._jobs.move_to_end(name)
         return opened
 
@@ -185,10 +221,15 @@ class CrawlHost:
         spider = job.make_spider()
         scope = job.scope(spider)
         http = job.settings.http
-        longest_s = _FETCH_SHARE * (deadline.stop_s - self._clock.now())
+        longest_s = max(_FETCH_SHARE * (deadline.stop_s - self._clock.now()), deadline.finish_s)
         http = replace(http, timeout_s=max(0.1, min(http.timeout_s, longest_s)))
         job = replace(job, settings=replace(job.settings, http=http))
-        bounds = within_files(Bounds.of(job.settings.pace.concurrency))
+        bounds, places = within_files(Bounds.of(job.settings.pace.concurrency)), self._terms.places
+        if places is not None and bounds.fixed:
+            # What a job asks for is for all of its shards here together.
+            places = Places(min(bounds.most, places.most))
+        elif places is not None:
+            bounds = bounds.share(_SHARDS_AT_WORK).within(places.most)
         fetcher = fetcher_of(
             job.settings,
             scope,
@@ -198,7 +239,7 @@ class CrawlHost:
             clock=self._clock,
         )
         robots = robots_of(job.settings, fetcher, self._clock)
-        return _Open(job, spider, scope, bounds, fetcher, robots)
+        return _Open(job, spider, scope, bounds, fetcher, robots, places)
 
     def _crawler(
         self,
@@ -208,7 +249,7 @@ class CrawlHost:
         deliveries: Sequence[Delivery],
         deadline: Deadline,
         bounds: Bounds,
-        company: _Company,
+        company: Company,
     ) -> Crawler:
         terms = self._terms
         return Crawler(
@@ -231,6 +272,7 @@ class CrawlHost:
             ),
             cadence=Cadence(terms.rarest_commit_s, terms.commit_s, eager=False, share=1.0),
             robots=opened.robots,
+            places=opened.places,
             warm=None if index is None else opened.warm,
             # Nothing else counts a try of a frontier message than a consumer that died.
             wary=any(delivery.attempt for delivery in deliveries),
@@ -240,7 +282,7 @@ class CrawlHost:
 
 @dataclass(slots=True)
 class _Open:
-    """A crawl that a process works on, with what it keeps of it between invocations.
+    """A crawl that a process works on, with what it keeps of it between invocations; `users` are at work on it.
 
     `orders` are as of the last look, the next is due at `look_at_s`; `budget` is what is left of theirs.
     """
@@ -251,7 +293,9 @@ class _Open:
     bounds: Bounds
     fetcher: Fetcher
     robots: RobotsCache | None
+    places: Places | None
     warm: WarmShards = field(default_factory=WarmShards)
+    users: int = 0
     orders: Orders = field(default_factory=Orders)
     budget: Budget = field(default_factory=Unlimited)
     look_at_s: float = -math.inf
@@ -261,57 +305,6 @@ class _Open:
         if orders.number != self.orders.number:
             self.budget = Unlimited() if orders.pages is None else PageBudget(orders.pages)
         self.orders = orders
-
-
-class _Company:
-    """The crawlers of one invocation. While one of them works the others wait for nothing."""
-
-    def __init__(self, clock: Clock, wait_at_most_s: float) -> None:
-        self._clock = clock
-        self._wait_at_most_s = wait_at_most_s
-        self.crawlers: list[Crawler] = []
-        self.faults: list[Exception] = []
-        self._joined = 0
-
-    def join(self, crawlers: Sequence[Crawler]) -> None:
-        self.crawlers += crawlers
-        self._joined += len(crawlers)
-
-    async def keep_together(self) -> None:
-        """Have all stop when waiting for the last of them has cost as much as to begin their rest anew.
-
-        Until the invocation ends, the queue keeps back what it has for the shards that are through, and their part
-        of the time is billed all the same.
-        """
-        idle_s = 0.0
-        while True:
-            await self._clock.sleep(_TOGETHER_S)
-            if self.crawlers:
-                idle_s += _TOGETHER_S * (1 - len(self.crawlers) / self._joined)
-            if self.crawlers and idle_s > self._wait_at_most_s * len(self.crawlers):
-                for crawler in self.crawlers:
-                    crawler.stop()
-                return
-
-    def waits(self) -> bool:
-        """Nobody can start something within the time that is cheaper than to hand back what all have."""
-        waiting = [crawler for crawler in self.crawlers if not crawler.quiet]
-        until_s = min((crawler.rests_until_s for crawler in waiting), default=math.inf)
-        return until_s - self._clock.now() > self._wait_at_most_s * len(waiting)
-
-    async def run(self, crawler: Crawler) -> None:
-        try:
-            await crawler.run()
-        finally:
-            self.crawlers.remove(crawler)
-
-    async def guard(self, job: str, work: Coroutine[Any, Any, None]) -> None:
-        """Have what fails fail alone."""
-        try:
-            await work
-        except Exception as fault:
-            logger.exception("a part of the crawl %r failed; its messages come again", job)
-            self.faults.append(fault)
 
 
 def _by_job(deliveries: Sequence[Delivery]) -> dict[str, list[Delivery]]:

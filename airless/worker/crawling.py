@@ -1,0 +1,266 @@
+"""Crawls on a worker: shards as they come from the broker, each a batch of its own, many side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from airless.core.clock import Clock
+from airless.core.errors import Conflict, EngineError, LeaseLost
+from airless.core.failure import error_text
+from airless.core.ports import Delivery, Engine, Settlement
+from airless.core.retry import Retry
+from airless.crawl.counts import Counts
+from airless.crawl.places import Places
+from airless.crawl.topics import FRONTIER
+from airless.functions.acknowledging import Acknowledging
+from airless.functions.company import Company
+from airless.functions.crawl import CrawlHost, Terms
+from airless.functions.deadline import Deadline
+from airless.worker.leases import Holding, Leases
+from airless.worker.load import Load
+from airless.worker.tally import Tally, end_of, pages_of
+
+logger = logging.getLogger("airless.worker")
+
+# A batch gives its shard up after this, so that what was published for it meanwhile comes in too. What is under way
+# then may end: a fetch is given up by its own time-out.
+_STINT_S = 60.0
+_FETCH_S = 300.0
+_COMMIT_S = 5.0
+# Who dies loses no more than this of what he did.
+_FIRST_COMMIT_S, _RAREST_COMMIT_S = 0.1, 1.5
+# A host that can't be asked for longer is waited for by the queue, where others wait for the place.
+_WAIT_AT_MOST_S = 5.0
+_JOBS = 16
+
+# Shards at once, and their messages, of which each holds up to 200 requests. Few are taken at a time, or who asks first
+# would have all there is and the others nothing.
+_MOST_BATCHES = 256
+_MOST_MESSAGES = 512
+_AT_A_TIME = 8
+_POLL_S = 1.0
+_LOOK_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+# What failed is tried again this much later, and after so many tries it is given up.
+_FAILED = Retry(base_s=1.0, factor=2.0, cap_s=60.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Messages of one shard at work."""
+
+    deliveries: Sequence[Delivery]
+    view: Acknowledging
+    company: Company
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        return self.deliveries[0].topic, self.deliveries[0].ordering_key
+
+
+class Crawling:
+    """Takes what the broker has for crawls, no more than is soon worked on.
+
+    The processes of a fleet share the work by this alone: who is busy takes nothing.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        *,
+        concurrency: int,
+        lease_s: float,
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._lease_s = lease_s
+        self._answered = answered
+        self._places = Places(concurrency)
+        self._host = CrawlHost(
+            clock,
+            Terms(
+                wait_at_most_s=_WAIT_AT_MOST_S,
+                commit_s=_FIRST_COMMIT_S,
+                rarest_commit_s=_RAREST_COMMIT_S,
+                jobs=_JOBS,
+                crowded=self._crowded,
+                places=self._places,
+            ),
+            None,
+        )
+        self._leases = Leases(engine.queue, clock, lease_s, answered=answered)
+        self._load = Load(clock)
+        self._batches: dict[tuple[str, str | None], _Batch] = {}
+        self._ended = asyncio.Event()
+        self._stopping = False
+        self._counts = Counts()
+        self._messages: Counter[tuple[str, str]] = Counter()
+        self._batches_ended = 0
+        self._rng = random.Random()  # noqa: S311 - jitter, no secret
+
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return sum(c.in_flight for batch in self._batches.values() for c in batch.company.crawlers)
+
+    @property
+    def batches(self) -> int:
+        return len(self._batches)
+
+    @property
+    def leased(self) -> int:
+        return self._leases.messages
+
+    def done(self) -> Tally:
+        """What was done until now."""
+        counts = self._counts.copy()
+        for batch in self._batches.values():
+            counts.add(batch.company.counted())
+        return Tally(
+            self._messages.copy(), pages_of(counts), counts.items, counts.wire_bytes, self._batches_ended
+        )
+
+    async def run(self) -> None:
+        """Work until `stop`, then drain: what is under way is finished and committed, the rest handed back."""
+        async with asyncio.TaskGroup() as group:
+            aside = [group.create_task(self._leases.run()), group.create_task(self._load.run())]
+            async with asyncio.TaskGroup() as working:
+                await self._take_in(working)
+            for task in aside:
+                task.cancel()
+        await self._host.aclose()
+
+    def stop(self) -> None:
+        """Take nothing more, start nothing more."""
+        self._stopping = True
+        self._ended.set()
+        for batch in self._batches.values():
+            batch.company.stop()
+
+    def cut_off(self) -> None:
+        """Stop, and let go of what is under way: it is handed back as if it had never begun."""
+        self.stop()
+        for batch in self._batches.values():
+            batch.company.cut_off()
+
+    async def _take_in(self, working: asyncio.TaskGroup) -> None:
+        pause_s = _LOOK_S
+        while not self._stopping:
+            room = self._room()
+            if not room:
+                self._ended.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._ended.wait()
+                continue
+            try:
+                deliveries = await self._engine.queue.receive(
+                    f"{FRONTIER}/*", limit=room, lease_s=self._lease_s, wait_s=_POLL_S
+                )
+            except EngineError as fault:
+                logger.warning("nothing can be received, to be tried again: %s", fault)
+                await self._clock.sleep(pause_s)
+                pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+                continue
+            pause_s = _LOOK_S
+            self._answered()
+            for together in _by_shard(deliveries):
+                self._begin(together, working)
+
+    def _room(self) -> int:
+        """How many messages to ask for now."""
+        if len(self._batches) > 1 and (self._load.busy or self._places.full or self._crowded()):
+            return 0
+        return max(1, min(_AT_A_TIME, _MOST_MESSAGES - self._leases.messages))
+
+    def _crowded(self) -> bool:
+        """Others wait for the place of what waits here."""
+        return len(self._batches) >= _MOST_BATCHES or self._leases.messages >= _MOST_MESSAGES
+
+    def _begin(self, deliveries: Sequence[Delivery], working: asyncio.TaskGroup) -> None:
+        batch = _Batch(deliveries, Acknowledging(self._engine, deliveries), self._host.company())
+        earlier = self._batches.get(batch.key)
+        if earlier is None:
+            self._batches[batch.key] = batch
+        else:
+            # The broker has given it up already: its leases have run out.
+            earlier.company.cut_off()
+        if self._stopping or earlier is not None:
+            batch.company.stop()
+        working.create_task(self._work(batch))
+
+    async def _work(self, batch: _Batch) -> None:
+        holding = Holding(batch.deliveries, batch.view.ended, batch.company.cut_off)
+        self._leases.hold(holding)
+        try:
+            tried = [d for d in batch.deliveries if d.attempt >= _FAILED.max_deliveries]
+            if tried:
+                await self._give_up(batch.view, tried, "its consumers died of it")
+            fresh = [delivery for delivery in batch.deliveries if delivery not in tried]
+            faults = await self._host.run(batch.view, fresh, self._deadline(), batch.company) if fresh else []
+            await self._hand_back(batch, faults)
+        except EngineError as fault:
+            logger.warning("messages on %s come again when their leases end: %s", batch.key[0], fault)
+        finally:
+            self._leases.release(holding)
+            if self._batches.get(batch.key) is batch:
+                del self._batches[batch.key]
+            self._counts.add(batch.company.counted())
+            ends = Counter((FRONTIER, end_of(settled)) for settled in batch.view.ended.values())
+            self._messages.update(ends)
+            self._batches_ended += 1
+            self._ended.set()
+
+    async def _hand_back(self, batch: _Batch, faults: Sequence[Exception]) -> None:
+        """What a fault has left without an end: charged, unless somebody else was faster."""
+        left = [delivery for delivery in batch.deliveries if delivery.receipt not in batch.view.ended]
+        if not left:
+            return
+        fault = next((fault for fault in faults if not isinstance(fault, (Conflict, LeaseLost))), None)
+        # Where they have gone to another process, there is nothing to hand back.
+        with contextlib.suppress(LeaseLost):
+            dead = [d for d in left if fault is not None and d.attempt + 1 >= _FAILED.max_deliveries]
+            if dead and fault is not None:
+                await self._give_up(batch.view, dead, error_text(fault))
+            await batch.view.settle(
+                [
+                    Settlement.retry(
+                        delivery,
+                        _LOOK_S + _FAILED.wait_s(delivery.attempt, self._rng),
+                        charge=fault is not None,
+                    )
+                    for delivery in left
+                    if delivery not in dead
+                ]
+            )
+
+    async def _give_up(self, view: Acknowledging, deliveries: Sequence[Delivery], error: str) -> None:
+        for delivery in deliveries:
+            logger.error("message %s on %s is given up: %s", delivery.id, delivery.topic, error)
+        await view.settle([Settlement.given_up(delivery, error) for delivery in deliveries])
+
+    def _deadline(self) -> Deadline:
+        whole_s = _STINT_S + _FETCH_S + _COMMIT_S
+        return Deadline(
+            at_s=self._clock.now() + whole_s,
+            monotonic_s=self._clock.monotonic() + whole_s,
+            began_s=self._clock.monotonic(),
+            commit_s=_COMMIT_S,
+            finish_s=_FETCH_S,
+        )
+
+
+def _by_shard(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
+    """The deliveries by job and shard: a batch commits one shard's state, and ends without waiting for others."""
+    shards: dict[tuple[str, str | None], list[Delivery]] = {}
+    for delivery in deliveries:
+        shards.setdefault((delivery.topic, delivery.ordering_key), []).append(delivery)
+    return list(shards.values())

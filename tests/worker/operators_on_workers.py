@@ -1,0 +1,20 @@
+"""Operators that the tests of workers run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airless.core.errors import PermanentError
+from airless.operators import EventOperator
+
+
+class Keeping(EventOperator):
+    """Keeps its data as an object, and fails or dies as it is told."""
+
+    async def execute(self, data: dict[str, Any], topic: str) -> None:
+        if data.get("fail"):
+            raise PermanentError("poison")
+        if data.get("die"):
+            os._exit(9)
+        self.put(f"kept/{self.message_id}", f"{topic} {data.get('n')} {os.getpid()}".encode())
