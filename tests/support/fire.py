@@ -52,7 +52,18 @@ class Fleet:
 
     def __init__(self, folder: Path, url: str, number: int, *, seed: int = 1) -> None:
         self._log = folder / "workers.log"
-        self._command = [sys.executable, "-m", "airless", "worker", "--engine", url, "-n", "1", "--lease", "3"]
+        self._command = [
+            sys.executable,
+            "-m",
+            "airless",
+            "worker",
+            "--engine",
+            url,
+            "-n",
+            "1",
+            "--lease",
+            "3",
+        ]
         self._rng = random.Random(seed)
         self._all = [self._start() for _ in range(number)]
         self.kills = 0
