@@ -246,3 +246,12 @@ async def test_a_full_memory_applies_nothing_and_lets_work_end(tmp_path: Path) -
                 Commit(state=[StateWrite("shard", b"1", None)], settle=[Settlement.done(got)])
             )
             await engine.queue.settle([Settlement.done(again)])
+
+
+async def test_leases_that_were_lost_are_forgotten_here_too(engine: Any) -> None:
+    for n in range(6):
+        await engine.queue.publish_many([Message("pages", {}, id=f"{n}-{m}") for m in range(500)])
+        assert len(await engine.queue.receive("pages", limit=500, lease_s=0.01)) == 500
+        await asyncio.sleep(0.02)
+    assert len(engine.queue.leases._leases) <= 1500
+    assert engine.queue.leases.held() == []
