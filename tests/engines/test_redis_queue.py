@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -200,6 +201,27 @@ async def test_consumers_share_the_work(engine: Any, other: Any) -> None:
             group.create_task(work(consumer))
     assert len(seen) == 2000
     assert set(seen.values()) == {1}
+
+
+@pytest.mark.parametrize("selected", [False, True])
+async def test_the_best_of_many_keys_come_in_their_order(engine: Any, selected: bool) -> None:
+    chance = random.Random(7)
+    messages = [
+        Message("pages", {}, id=f"{n}", ordering_key=f"k{chance.randrange(40)}", priority=chance.randrange(5))
+        for n in range(600)
+    ]
+    if not selected:
+        messages += [Message("pages", {}, id=f"free{n}", priority=chance.randrange(5)) for n in range(200)]
+    for first in range(0, len(messages), 100):
+        await engine.queue.publish_many(messages[first : first + 100])
+    keys = [f"k{n}" for n in range(0, 60, 2)] if selected else None
+    waiting = [one for one in messages if keys is None or one.ordering_key in keys]
+    while waiting:
+        waiting.sort(key=lambda one: -one.priority)  # those of one priority keep their order
+        got = await engine.queue.receive("pages", limit=70, lease_s=30, keys=keys)
+        assert [one.id for one in got] == [one.id for one in waiting[:70]]
+        await engine.queue.settle([Settlement.done(one) for one in got])
+        del waiting[:70]
 
 
 async def test_more_than_goes_at_once_is_published_in_steps(engine: Any) -> None:
