@@ -8,8 +8,8 @@ from airless.core.clock import Clock
 from airless.core.errors import ConfigError
 from airless.core.ports import Engine, Secrets
 
-_BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db, aws://REGION?bucket=NAME and memory://"
-_PLANNED = frozenset({"redis", "rediss", "nats", "gcp", "azure"})
+_BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db, redis://HOST, aws://REGION?bucket=NAME and memory://"
+_PLANNED = frozenset({"nats", "gcp", "azure"})
 
 
 class OpenEngine(Engine, Protocol):
@@ -48,6 +48,13 @@ async def open_engine(url: str, *, clock: Clock | None = None) -> OpenEngine:
         from airless.engines.aws.engine import AwsEngine
 
         return AwsEngine.open(url, clock=clock)
+    if scheme in {"redis", "rediss"}:
+        try:
+            from airless.engines.redis.engine import RedisEngine
+        except ModuleNotFoundError as error:
+            raise ConfigError("the redis engine needs redis-py: pip install 'airless[redis]'") from error
+
+        return await RedisEngine.open(url, clock=clock)
     if scheme in _PLANNED:
         raise ConfigError(f"the {scheme} engine is not in this version; there are {_BUILT}")
     raise ConfigError(f"there is no engine {scheme!r} ({url!r}); there are {_BUILT}")

@@ -28,7 +28,7 @@ async def prepared(host: EngineHost) -> tuple[Any, str, list[Settlement]]:
     version = await engine.state.commit(StateWrite("shard", b"old", None))
     await engine.objects.put("old", b"old")
     await engine.queue.publish_many([Message("pages", {}, id="1"), Message("pages", {}, id="2")])
-    leased = await engine.queue.receive("pages", limit=2, lease_s=30)
+    leased = await engine.queue.receive("pages", limit=2, lease_s=host.s(30))
     return engine, version, [Settlement.done(leased[0]), Settlement.retry(leased[1], 5)]
 
 
@@ -68,7 +68,7 @@ class CommitContract:
         )
         publish: list[Message] = [Message("links", {"n": 1}), Message("pages", {"n": 2})]
         if fault == "lease":
-            host.clock.advance(60)
+            await host.moment().past(30)
             assert len(await (await host.open()).queue.receive("pages", limit=1, lease_s=30)) == 1
             error = LeaseLost
         if fault == "data":
