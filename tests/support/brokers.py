@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, Self
 
+from .nats_server import NatsServer
 from .valkey import Valkey
 
 
@@ -31,5 +32,5 @@ def _redis(folder: Path) -> Broker:
     return Valkey(folder, fsync="everysec")
 
 
-BROKERS: Mapping[str, Callable[[Path], Broker]] = {"redis": _redis}
+BROKERS: Mapping[str, Callable[[Path], Broker]] = {"redis": _redis, "nats": NatsServer}
 """By the engine's name, what makes a server on a folder. What is killed has written what it answered."""
