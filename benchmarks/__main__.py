@@ -10,10 +10,12 @@ from types import ModuleType
 from benchmarks.record import Table, append, show
 
 NAMES = (
+    "brokers",
     "cost",
     "crawl",
     "engine",
     "fetch",
+    "fleet",
     "frontier",
     "functions",
     "latency",

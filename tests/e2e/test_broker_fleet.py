@@ -6,18 +6,16 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from support.brokers import BROKERS
 from support.fire import under_fire
 from support.many_hosts import ManyHosts
-from support.valkey import Valkey
-
-SERVERS = {"redis": Valkey}
 
 
-@pytest.mark.parametrize("broker", SERVERS)
+@pytest.mark.parametrize("broker", BROKERS)
 async def test_workers_under_fire_bring_every_page_once_and_ask_no_host_too_fast(
     broker: str, tmp_path: Path
 ) -> None:
-    with SERVERS[broker](tmp_path) as server:
+    with BROKERS[broker](tmp_path) as server:
         async with asyncio.timeout(300):
             fired = await under_fire(
                 server,

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from support.brokers import Broker
 from support.many_hosts import ManyHosts
 
 from airless.core.clock import SystemClock
@@ -24,17 +24,6 @@ from airless.fleet.items import write_items
 from airless.local.crawl.run import Control, Progress, Result
 
 _REST_S = 1.0
-
-
-class Broker(Protocol):
-    """A server that keeps what it was given when it is killed and started again."""
-
-    @property
-    def url(self) -> str: ...
-
-    def start(self) -> None: ...
-
-    def kill(self) -> None: ...
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from support.loopback import HOST
 
+HOST = "127.0.0.1"
 _STARTS_WITHIN_S = 30.0
 
 
@@ -32,6 +32,11 @@ class Valkey:
     @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         with self._log.open("ab") as log:
