@@ -137,7 +137,9 @@ class Commits:
         self._under_way = True
         self._visits = self._item_bytes = 0
         for shard in self._shards:
-            await shard.merge(self._engine)
+            # One that was settled may be somebody else's by now, who has merged what this one knows of.
+            if shard.dirty:
+                await shard.merge(self._engine)
         self._committing()
         commit, changed = self._collect()
         if changed or commit.settle:

@@ -14,7 +14,8 @@ from support.functions import Fleet
 from support.web import Web, chain, linking, star
 
 from airless.core.message import Message
-from airless.core.ports import Delivery
+from airless.core.ports import Commit, Delivery
+from airless.core.steps import SteppedEngine
 from airless.crawl.gate import ROBOTS_TRIES
 from airless.crawl.orders import Orders, order, parked, stop, unpark
 from airless.crawl.settings import Limits, Pace, Retry, Settings
@@ -52,6 +53,26 @@ async def test_an_invocation_with_too_little_time_hands_the_rest_back_uncharged(
     assert invocations > 4
     assert fleet.item_urls() == sorted(site.url(path) for path in pages)
     assert site.paths() == sorted(pages)
+
+
+async def test_a_shard_is_left_alone_once_its_messages_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else may work on it then, and have merged and deleted segments that this process knows of."""
+    monkeypatch.setattr("airless.crawl.shard._DELTA_LIMIT", 1)
+    monkeypatch.setattr("airless.crawl.shard._MERGE_AT", 2)
+    commits: list[Commit] = []
+    counted = SteppedEngine.commit
+
+    async def commit(self: SteppedEngine, commit: Commit) -> tuple[str, ...]:
+        commits.append(commit)
+        return await counted(self, commit)
+
+    monkeypatch.setattr(SteppedEngine, "commit", commit)
+    with Web(chain(6)) as site:
+        fleet = Fleet(QUICK)
+        await fleet.begin(site.url("/0"))
+        await fleet.run(fleet.process())
+    assert any(commit.delete for commit in commits), "nothing was merged"
+    assert all(commit.settle for commit in commits)
 
 
 async def test_cold_processes_finish_a_crawl_between_them() -> None:
