@@ -23,7 +23,7 @@ logger = logging.getLogger("airless.worker")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 # Who lived for so long died of something else than his beginning.
-_LIVED_S = 60.0
+_LIVED_S = 5.0
 # After its grace a process commits and says farewell; one that doesn't is stuck.
 _STUCK_S = 15.0
 _EXIT_POLL_S = 0.01

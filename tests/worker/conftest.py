@@ -1,4 +1,4 @@
-"""The broker of the tests with real processes; each test has a prefix of its own."""
+"""The brokers of the tests with real processes; each test has a prefix of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from support.nats_server import NatsServer
 from support.valkey import Valkey
 
 
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with Valkey(tmp_path_factory.mktemp("broker"), fsync="everysec") as server:
-        yield server
+@pytest.fixture(scope="session", params=["redis", "nats"])
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a broker."""
+    folder = tmp_path_factory.mktemp(request.param)
+    server: Valkey | NatsServer
+    server = Valkey(folder, fsync="everysec") if request.param == "redis" else NatsServer(folder)
+    with server:
+        yield server.url
 
 
 @pytest.fixture
-def engine_url(broker: Valkey) -> str:
-    return f"{broker.url}?prefix=t{uuid.uuid4().hex[:12]}"
+def engine_url(broker: str) -> str:
+    return f"{broker}?prefix=t{uuid.uuid4().hex[:12]}"

@@ -47,18 +47,18 @@ async def test_every_page_comes_once_while_processes_are_killed(engine_url: str,
     async def kill(worker: WorkerCommand) -> None:
         nonlocal kills
         while True:
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(3.0)
             if children := worker.children():
                 os.kill(rng.choice(children), signal.SIGKILL)
                 kills += 1
 
     with (
-        Site(PAGES, delay_s=0.25) as site,
+        Site(PAGES, delay_s=0.3) as site,
         worker_command(tmp_path, engine_url, "-n", 3, "--lease", 2) as worker,
     ):
         killing = asyncio.create_task(kill(worker))
         job = job_of("killed", site.url, settings=QUICK)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(180):
             result, urls = await crawl_to_its_end(engine_url, job, tmp_path / "items.jsonl")
         killing.cancel()
         assert urls == sorted(site.urls())
