@@ -255,13 +255,16 @@ class Invocation:
 
     def _tell(self, end: Ended) -> None:
         topic, id, outcome = end.delivery.topic, end.delivery.id, end.outcome
+        bound = {"topic": topic, "message_id": id}
         if isinstance(outcome, Again) and outcome.charge:
-            _log.warning("%s on %s: again in %.1f s: %s", id, topic, outcome.delay_s, outcome.reason)
+            _log.warning(
+                "%s on %s: again in %.1f s: %s", id, topic, outcome.delay_s, outcome.reason, extra=bound
+            )
         elif isinstance(outcome, Dead):
             sink = "the dead letters" if self._keeps_dead else sink_name(topic, id)
             place = self.policy.error_topic if outcome.publish else sink
-            _log.error("%s on %s: given up, kept on %s: %s", id, topic, place, outcome.error)
+            _log.error("%s on %s: given up, kept on %s: %s", id, topic, place, outcome.error, extra=bound)
         elif isinstance(outcome, Lost):
-            _log.warning("%s on %s: its lease was lost, another consumer has it", id, topic)
+            _log.warning("%s on %s: its lease was lost, another consumer has it", id, topic, extra=bound)
         if self._observe is not None:
             self._observe(end)

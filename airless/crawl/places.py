@@ -37,7 +37,7 @@ class Places:
 
     def _wake(self) -> None:
         """Have those who wait try again, who waited longest first; who gets too little waits anew."""
-        for place in list(self._waiting)[: self.most - self.taken]:
+        for place in list(self._waiting):
             if self.full:
                 return
             if place in self._waiting:

@@ -165,7 +165,7 @@ class RobotsCache:
             # The pages stand at the same address: their own fetch is refused, and says why.
             robots = Robots(Rules.allow_all(), self._clock.now() + LEAST_TTL_S)
         except FetchError as error:
-            logger.warning("%s/robots.txt can't be had: %s", origin, error)
+            logger.warning("%s/robots.txt can't be had: %s", origin, error, extra={"url": origin})
             robots = self._unreachable(origin, None, None)
         else:
             robots = self._answered(origin, response)
@@ -189,7 +189,7 @@ class RobotsCache:
         now, status = self._clock.now(), response.status
         if status == 429 or status >= 500:
             value = response.headers.get("retry-after")
-            logger.warning("%s/robots.txt can't be had: HTTP %d", origin, status)
+            logger.warning("%s/robots.txt can't be had: HTTP %d", origin, status, extra={"url": origin})
             return self._unreachable(origin, status, None if value is None else parse_retry_after(value, now))
         expires_s = now + min(self._ttl_s, max(LEAST_TTL_S, _max_age_s(response.headers)))
         if not 200 <= status < 300:
@@ -219,7 +219,9 @@ class RobotsCache:
         if delay_s is None or delay_s <= self._max_crawl_delay_s:
             return rules
         cap_s = self._max_crawl_delay_s
-        logger.warning("%s asks for a crawl delay of %g s: %g s are kept", origin, delay_s, cap_s)
+        logger.warning(
+            "%s asks for a crawl delay of %g s: %g s are kept", origin, delay_s, cap_s, extra={"url": origin}
+        )
         return replace(rules, crawl_delay_s=cap_s)
 
     def _keep(self, origin: str, robots: Robots) -> None:

@@ -174,7 +174,7 @@ class Visitor:
         if again and request.method in IDEMPOTENT:
             outcome = self._retry(request, error=error)
         else:
-            logger.info("failed %s: %s", request.url, error)
+            logger.info("failed %s: %s", request.url, error, extra={"url": request.url})
             outcome = Outcome("failed", error.reason, error=error)
         outcome.latency_s = latency_s
         return outcome
@@ -198,7 +198,7 @@ class Visitor:
             limit *= _THROTTLED_TRIES
         if (status in RETRIED or status >= 500) and not last_try and request.attempt + 1 < limit:
             return self._retry(request, after_s=after_s)
-        logger.info("failed %s: HTTP %d", request.url, status)
+        logger.info("failed %s: HTTP %d", request.url, status, extra={"url": request.url})
         return Outcome("failed", f"http_{status}", retry_after_s=after_s)
 
     def _retry(
@@ -220,7 +220,7 @@ class Visitor:
 
 
 def _spider_failed(request: Request) -> Outcome:
-    logger.exception("the spider failed on %s", request.url)
+    logger.exception("the spider failed on %s", request.url, extra={"url": request.url})
     return Outcome("failed", "spider_error")
 
 

@@ -79,6 +79,8 @@ class CrawlHost:
         self._spending = spending
         self._jobs: OrderedDict[str, _Open] = OrderedDict()
         self._opening = asyncio.Lock()
+        # Of all jobs, so that one bound holds for what a process remembers.
+        self._warm = WarmShards()
 
     def company(self) -> Company:
         """The crawlers of a batch, for `run` to bring together: to stop them before their time."""
@@ -273,7 +275,7 @@ class CrawlHost:
             cadence=Cadence(terms.rarest_commit_s, terms.commit_s, eager=False, share=1.0),
             robots=opened.robots,
             places=opened.places,
-            warm=None if index is None else opened.warm,
+            warm=None if index is None else self._warm,
             # Nothing else counts a try of a frontier message than a consumer that died.
             wary=any(delivery.attempt for delivery in deliveries),
             others_wait=company.waits,
@@ -294,7 +296,6 @@ class _Open:
     fetcher: Fetcher
     robots: RobotsCache | None
     places: Places | None
-    warm: WarmShards = field(default_factory=WarmShards)
     users: int = 0
     orders: Orders = field(default_factory=Orders)
     budget: Budget = field(default_factory=Unlimited)

@@ -24,6 +24,7 @@ from airless.functions.crawl import CrawlHost, Terms
 from airless.functions.deadline import Deadline
 from airless.worker.leases import Holding, Leases
 from airless.worker.load import Load
+from airless.worker.logs import RUN
 from airless.worker.tally import Tally, end_of, pages_of
 
 logger = logging.getLogger("airless.worker")
@@ -198,6 +199,7 @@ class Crawling:
         working.create_task(self._work(batch))
 
     async def _work(self, batch: _Batch) -> None:
+        RUN.set(batch.key[0].removeprefix(f"{FRONTIER}/"))
         holding = Holding(batch.deliveries, batch.view.ended, batch.company.cut_off)
         self._leases.hold(holding)
         try:

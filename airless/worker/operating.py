@@ -73,17 +73,17 @@ class Operating:
             self._runner.close()
 
     def _note(self, end: Ended) -> None:
-        self._counts[self.topic, end_named(end)] += 1
-        level = logging.DEBUG if end_named(end) == "done" else logging.INFO
-        logger.log(
-            level,
-            "%s %s %s",
-            end_named(end),
-            self.topic,
+        named = end_named(end)
+        self._counts[self.topic, named] += 1
+        logger.debug(
+            "%s: %s on %s",
+            named.replace("_", " "),
             end.delivery.id,
+            self.topic,
             extra={
                 "topic": self.topic,
                 "message_id": end.delivery.id,
+                "end": named,
                 "ms": round(end.elapsed_s * 1_000, 1),
                 "run": None if end.message is None else end.message.run_id,
             },

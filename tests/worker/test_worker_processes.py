@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 from support.site import Site
+from support.valkey import Valkey
 from support.worker_command import WorkerCommand, crawl_to_its_end, job_of, nothing_on, worker_command
 
+from airless.core.clock import SystemClock
 from airless.core.message import Message
 from airless.core.ports import DeadLetters
+from airless.crawl.job import Job
 from airless.crawl.settings import Pace, Settings
 from airless.engines import open_engine
 from airless.fleet.begin import begin
@@ -158,3 +161,23 @@ def test_what_cannot_be_served_is_told_of_at_once(engine_url: str, tmp_path: Pat
 async def _begin(url: str, job: Job) -> None:
     async with await open_engine(url) as engine:
         await begin(engine, job, SystemClock())
+
+
+async def test_a_broker_that_dies_and_comes_back_is_waited_for_and_no_page_is_lost(tmp_path: Path) -> None:
+    with (
+        Valkey(tmp_path) as server,
+        Site(PAGES, delay_s=0.1) as site,
+        worker_command(tmp_path, server.url, "-n", 2, "--lease", 3) as worker,
+    ):
+        job = job_of("restarted", site.url, settings=QUICK)
+        crawl = asyncio.create_task(crawl_to_its_end(server.url, job, tmp_path / "items.jsonl"))
+        for pages in (40, 120):
+            await asyncio.to_thread(worker.wait_until, lambda most=pages: len(site.asked) > most)
+            server.kill()
+            await asyncio.sleep(1.0)
+            server.start()
+        async with asyncio.timeout(60):
+            result, urls = await crawl
+        assert urls == sorted(site.urls())
+        assert (result.status, result.adds_up, result.waiting) == ("finished", True, 0)
+        assert await asyncio.to_thread(worker.end) == 0
