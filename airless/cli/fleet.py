@@ -30,6 +30,7 @@ _HERE_ALONE = {
     "processes": "it is of this machine; there the engine's functions or workers do the work",
     "state_dir": "the engine keeps what this crawl has to remember",
 }
+_UNASKED = {"restart": False, "processes": 1, "state_dir": Path(".airless")}
 _WITH_FOLLOWERS = {
     "output": "items are there as the crawl finds them; write them with airless items, whenever you like",
     "stats_path": "the accounts are known at the end; airless crawls --json has them at any time",
@@ -45,7 +46,7 @@ def job_of(plan: Plan, options: dict[str, Any]) -> Job:
     Without ``--job`` each call is a crawl of its own.
     """
     for name, why in _HERE_ALONE.items():
-        if options[name] not in {None, False, 1, Path(".airless")}:
+        if options[name] != _UNASKED[name]:
             raise ConfigError(f"{_option(name)} can't be used with --engine: {why}")
     for name, why in _WITH_FOLLOWERS.items():
         if options["detach"] and options[name] is not None:
