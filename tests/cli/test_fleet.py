@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,13 +58,15 @@ class There:
 
     def crawl(self, *words: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """``airless crawl`` in a process of its own."""
-        done = self.crawling(*words)
-        out, err = done.communicate(timeout=120)
+        with self.crawling(*words) as done:
+            out, err = done.communicate(timeout=120)
         assert done.returncode == expect, (done.returncode, out, err)
         return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
-    def crawling(self, *words: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextmanager
+    def crawling(self, *words: object) -> Iterator[subprocess.Popen[str]]:
+        """A crawl that is followed; who does so is gone in the end, whatever happens."""
+        process = subprocess.Popen(
             [sys.executable, "-m", "airless", "crawl", "--engine", self.url, *map(str, words)],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -71,10 +75,17 @@ class There:
             stderr=subprocess.PIPE,
             text=True,
         )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def job(self, name: str) -> dict[str, Any]:
         lines = self.ask("crawls", "--json").stdout.splitlines()
-        return next(one for one in map(json.loads, lines) if one["job"] == name)
+        found = {one["job"]: one for one in map(json.loads, lines)}
+        return found.get(name, {"fetched": 0, "status": "not begun"})
 
     def until(self, name: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end = time.monotonic() + 60
@@ -95,7 +106,7 @@ def there(broker: Valkey, tmp_path: Path) -> There:
 
 
 def test_a_crawl_is_begun_and_left_paused_gone_on_with_and_explained(there: There) -> None:
-    with Site(PAGES, delay_s=0.2) as site, worker_command(there.folder, there.url, "-n", 2):
+    with Site(PAGES, delay_s=0.3) as site, worker_command(there.folder, there.url, "-n", 2):
         done = there.crawl(site.url, "--job", "weekly", "--ignore-robots", "--detach")
         assert done.stdout == "weekly\n"
         for way in ("airless crawls", "airless items", "airless pause", "--job weekly"):
@@ -133,31 +144,39 @@ def test_a_crawl_is_begun_and_left_paused_gone_on_with_and_explained(there: Ther
 
 
 def test_a_crawl_is_cancelled_when_that_was_confirmed(there: There) -> None:
-    with Site(PAGES, delay_s=0.2) as site, worker_command(there.folder, there.url, "-n", 2):
-        following = there.crawling(site.url, "--job", "daily", "--ignore-robots", "-o", "out.jsonl")
-        there.until("daily", lambda one: one["fetched"] > 20) if _begun(there) else None
-        assert "End it?" in there.ask("cancel", "daily", expect=1).stderr
-        assert there.job("daily")["status"] == "running"
-        done = there.ask("cancel", "daily", "nightly", "--yes", "--wait", expect=2)
-        assert done.stdout.startswith("daily is cancelled: ")
-        assert "there is no job 'nightly'" in done.stderr
-        out, err = following.communicate(timeout=60)
-        assert following.returncode == 130, (out, err)
+    with Site(PAGES, delay_s=0.3) as site, worker_command(there.folder, there.url, "-n", 2):
+        words = [site.url, "--job", "daily", "--ignore-robots"]
+        there.crawl(*words, "--detach")
+        with there.crawling(*words, "-o", "out.jsonl") as following:
+            there.until("daily", lambda one: one["fetched"] > 20)
+            assert "End it?" in there.ask("cancel", "daily", expect=1).stderr
+            assert there.job("daily")["status"] == "running"
+            done = there.ask("cancel", "daily", "nightly", "--yes", "--wait", expect=2)
+            assert done.stdout.startswith("daily is cancelled: ")
+            assert "there is no job 'nightly'" in done.stderr
+            out, err = following.communicate(timeout=60)
+            assert following.returncode == 130, (out, err)
         kept = there.items("daily")
         assert 20 < len(kept) < PAGES
         assert there.job("daily")["still"] is True
         for command in ("pause", "resume", "retry"):
             assert "was cancelled" in there.ask(command, "daily", expect=2).stderr
-        again = there.crawl(site.url, "--job", "daily", "--ignore-robots", "--detach", expect=2)
+        again = there.crawl(*words, "--detach", expect=2)
         assert "give this one another --job" in again.stderr
 
 
-def _begun(there: There) -> bool:
-    end = time.monotonic() + 30
-    while "daily" not in there.ask("crawls").stdout:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return True
+def test_who_is_interrupted_leaves_it_running_and_says_how_to_come_back(there: There) -> None:
+    with Site(PAGES, delay_s=0.3) as site, worker_command(there.folder, there.url, "-n", 1):
+        with there.crawling(site.url, "--job", "left", "--ignore-robots", "-o", "out.jsonl") as following:
+            there.until("left", lambda one: one["fetched"] > 5)
+            following.send_signal(signal.SIGINT)
+            _, err = following.communicate(timeout=60)
+        assert (following.returncode, "The crawl goes on without this command." in err) == (130, True), err
+        assert "airless crawls --engine" in err
+        assert "Traceback" not in err
+        site.delay_s = 0.0
+        there.until("left", lambda one: one["status"] == "finished")
+        assert there.items("left") == sorted(site.urls())
 
 
 def test_a_crawl_that_nobody_follows_keeps_its_limit_on_time_and_its_settings(there: There) -> None:
