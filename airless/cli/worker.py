@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import click
 
@@ -23,6 +24,7 @@ from airless.worker.logs import FORMATS, TEXT, write_logs
 logger = logging.getLogger("airless.worker")
 
 _INTERRUPTED = 130
+EMBEDDED_ENGINE = "nats://127.0.0.1:4222"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -43,7 +45,15 @@ class Size(click.ParamType[int]):
 
 @click.command()
 @click.argument("targets", metavar="[TARGET]...", nargs=-1)
-@click.option("--engine", required=True, envvar="AIRLESS_ENGINE", metavar="URL", help="The broker.")
+@click.option("--engine", envvar="AIRLESS_ENGINE", metavar="URL", help="The broker.")
+@click.option("--embedded", is_flag=True, help="Start a NATS server here, and be a worker on it.")
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".airless",
+    metavar="FOLDER",
+    help="Where the embedded server keeps everything (.airless).",
+)
 @click.option("-n", "--processes", type=click.IntRange(min=1), help="How many (as many as processors).")
 @click.option(
     "--concurrency",
@@ -76,7 +86,9 @@ class Size(click.ParamType[int]):
 def worker(
     ctx: click.Context,
     targets: tuple[str, ...],
-    engine: str,
+    engine: str | None,
+    embedded: bool,
+    state_dir: Path,
     processes: int | None,
     concurrency: int,
     messages: int,
@@ -105,9 +117,14 @@ def worker(
       airless worker --engine redis://localhost
       airless worker --engine redis://localhost greet.py:Greet imports=shop.operators:Import -n 4
       airless worker --engine nats://localhost --max-memory 400MiB --http :8080 --log-format json
+      airless worker --embedded
     """
     config = Config.from_env(os.environ)
     write_logs(config.log_level, log_format)
+    if embedded:
+        engine = engine or EMBEDDED_ENGINE
+    elif engine is None:
+        raise ConfigError("a worker needs a broker: --engine redis://HOST, or --embedded for one of its own")
     operators = tuple(map(_named, targets))
     if not crawls and not operators:
         raise ConfigError("with --no-crawls there is nothing to do without a TARGET")
@@ -123,22 +140,35 @@ def worker(
         log_format=log_format,
     )
     try:
-        asyncio.run(_run(duty, config, processes or _processors(), max_memory, http))
+        folder = state_dir.resolve() if embedded else None
+        asyncio.run(_run(duty, config, processes or _processors(), max_memory, http, folder))
     except asyncio.CancelledError:
         ctx.exit(_INTERRUPTED)
 
 
-async def _run(duty: Duty, config: Config, processes: int, max_memory: int | None, http: str | None) -> None:
+async def _run(
+    duty: Duty,
+    config: Config,
+    processes: int,
+    max_memory: int | None,
+    http: str | None,
+    folder: Path | None,
+) -> None:
     crew = Crew(duty, processes, max_memory_bytes=max_memory)
     topics = [config.topic(topic) for topic, _ in duty.operators]
     async with AsyncExitStack() as stack:
         at = ""
+        if folder is not None:
+            from airless.worker.embedded import embedded
+
+            await stack.enter_async_context(embedded(duty.engine_url, folder))
+            at = f" on {duty.engine_url}"
         if http is not None:
             from airless.worker.health import health_served
 
             metrics = _metrics(crew, duty, topics, stack)
             port = await stack.enter_async_context(health_served(crew, http, metrics))
-            at = f"; health on port {port}"
+            at += f"; health on port {port}"
         served = [*(["crawls"] if duty.crawls else []), *topics]
         logger.info("%d processes serve %s%s", processes, ", ".join(served), at)
         with on_stop(lambda: _drain(crew)):

@@ -49,7 +49,10 @@ async def open_engine(url: str, *, clock: Clock | None = None) -> OpenEngine:
 
         return AwsEngine.open(url, clock=clock)
     if scheme in {"redis", "rediss"}:
-        from airless.engines.redis.engine import RedisEngine
+        try:
+            from airless.engines.redis.engine import RedisEngine
+        except ModuleNotFoundError as error:
+            raise ConfigError("the redis engine needs redis-py: pip install 'airless[redis]'") from error
 
         return await RedisEngine.open(url, clock=clock)
     if scheme in _PLANNED:

@@ -25,6 +25,7 @@ from airless.functions.deadline import Deadline
 from airless.worker.leases import Holding, Leases
 from airless.worker.load import Load
 from airless.worker.logs import RUN
+from airless.worker.spans import Attributes, NoSpans, Spans
 from airless.worker.tally import Tally, end_of, pages_of
 
 logger = logging.getLogger("airless.worker")
@@ -81,10 +82,12 @@ class Crawling:
         concurrency: int,
         lease_s: float,
         answered: Callable[[], None] = lambda: None,
+        spans: Spans | None = None,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._lease_s = lease_s
+        self._spans = spans or NoSpans()
         self._answered = answered
         self._places = Places(concurrency)
         self._host = CrawlHost(
@@ -205,12 +208,14 @@ class Crawling:
         RUN.set(batch.key[0].removeprefix(f"{FRONTIER}/"))
         holding = Holding(batch.deliveries, batch.view.ended, batch.company.cut_off)
         self._leases.hold(holding)
+        began_s, faults = self._clock.now(), list[Exception]()
         try:
             tried = [d for d in batch.deliveries if d.attempt >= _FAILED.max_deliveries]
             if tried:
                 await self._give_up(batch.view, tried, "its consumers died of it")
             fresh = [delivery for delivery in batch.deliveries if delivery not in tried]
-            faults = await self._host.run(batch.view, fresh, self._deadline(), batch.company) if fresh else []
+            if fresh:
+                faults = await self._host.run(batch.view, fresh, self._deadline(), batch.company)
             await self._hand_back(batch, faults)
         except EngineError as fault:
             logger.warning("messages on %s come again when their leases end: %s", batch.key[0], fault)
@@ -218,11 +223,26 @@ class Crawling:
             self._leases.release(holding)
             if self._batches.get(batch.key) is batch:
                 del self._batches[batch.key]
-            self._counts.add(batch.company.counted())
-            ends = Counter((FRONTIER, end_of(settled)) for settled in batch.view.ended.values())
-            self._messages.update(ends)
-            self._batches_ended += 1
+            self._count(batch, began_s, faults)
             self._ended.set()
+
+    def _count(self, batch: _Batch, began_s: float, faults: Sequence[Exception]) -> None:
+        counts = batch.company.counted()
+        self._counts.add(counts)
+        self._messages.update((FRONTIER, end_of(settled)) for settled in batch.view.ended.values())
+        self._batches_ended += 1
+        topic, shard = batch.key
+        attributes: Attributes = {
+            "messaging.destination.name": topic,
+            "messaging.batch.message_count": len(batch.deliveries),
+            "airless.run": topic.removeprefix(f"{FRONTIER}/"),
+            "airless.shard": shard or "",
+            "airless.fetched": counts.fetched,
+            "airless.failed": counts.failed,
+            "airless.items": counts.items,
+        }
+        error = str(faults[0]) if faults else None
+        self._spans.record("crawl", began_s, self._clock.now(), attributes, error)
 
     async def _hand_back(self, batch: _Batch, faults: Sequence[Exception]) -> None:
         """What a fault has left without an end: charged, unless somebody else was faster."""

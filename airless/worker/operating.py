@@ -11,11 +11,12 @@ from airless.core.clock import Clock
 from airless.core.config import Config
 from airless.core.errors import EngineError
 from airless.core.invocation import Invocation, Policy
-from airless.core.outcome import Ended
+from airless.core.outcome import Dead, Ended
 from airless.core.ports import Engine
 from airless.core.window import Window
 from airless.operators.operator import Operator
 from airless.operators.runner import OperatorRunner
+from airless.worker.spans import NoSpans, Spans
 from airless.worker.tally import Tally, end_named
 
 logger = logging.getLogger("airless.worker")
@@ -36,8 +37,10 @@ class Operating:
         clock: Clock,
         messages: int,
         lease_s: float,
+        spans: Spans | None = None,
     ) -> None:
         self.topic = topic
+        self._spans = spans or NoSpans()
         self._runner = OperatorRunner(operator, config=config, clock=clock)
         self._invocation = Invocation(
             engine, self._runner, policy=Policy.of(config), clock=clock, observe=self._note
@@ -75,6 +78,14 @@ class Operating:
     def _note(self, end: Ended) -> None:
         named = end_named(end)
         self._counts[self.topic, named] += 1
+        now_s = self._clock.now()
+        attributes = {
+            "messaging.destination.name": self.topic,
+            "messaging.message.id": end.delivery.id,
+            "airless.end": named,
+        }
+        error = end.outcome.error if isinstance(end.outcome, Dead) else None
+        self._spans.record(self.topic, now_s - end.elapsed_s, now_s, attributes, error)
         logger.debug(
             "%s: %s on %s",
             named.replace("_", " "),

@@ -20,6 +20,7 @@ from airless.worker.calling import Calling
 from airless.worker.crawling import Crawling
 from airless.worker.duty import Duty
 from airless.worker.operating import Operating
+from airless.worker.spans import spans_of
 from airless.worker.tally import Standing, Tally, memory_bytes, summed
 
 logger = logging.getLogger("airless.worker")
@@ -42,6 +43,7 @@ class Worker:
         self._config = Config.from_env(environ)
         self._clock = clock or SystemClock()
         self._open_engine = open_engine
+        self._spans = spans_of(environ)
         self._stop = asyncio.Event()
         self._crawling: Crawling | None = None
         self._calling: Calling | None = None
@@ -79,7 +81,10 @@ class Worker:
                     "share (redis://…, nats://…); on AWS functions do this work"
                 )
             self._answered()
-            await self._serve(engine, operators)
+            try:
+                await self._serve(engine, operators)
+            finally:
+                await asyncio.to_thread(self._spans.close)
 
     async def _opened(self) -> OpenEngine | None:
         """The engine, as soon as it can be had; None where the wait for it is stopped."""
@@ -104,6 +109,7 @@ class Worker:
                 clock=clock,
                 messages=duty.messages,
                 lease_s=duty.lease_s,
+                spans=self._spans,
             )
             for topic, operator in operators.items()
         ]
@@ -114,6 +120,7 @@ class Worker:
                 concurrency=duty.concurrency,
                 lease_s=duty.lease_s,
                 answered=self._answered,
+                spans=self._spans,
             )
             self._calling = Calling(engine, clock, lease_s=duty.lease_s)
         working: list[asyncio.Task[None]] = []

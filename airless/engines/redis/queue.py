@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import random
 import uuid
 from collections.abc import Sequence
 
 from airless.core.clock import Clock
 from airless.core.codec import encode
-from airless.core.errors import LeaseLost
+from airless.core.errors import EngineError, LeaseLost
 from airless.core.message import Message
 from airless.core.ports import Commit, DeadLetter, Delivery, Depth, Settlement
 from airless.engines.redis.bell import Bell
 from airless.engines.redis.committing import Committing
 from airless.engines.redis.server import Server
+
+logger = logging.getLogger(__name__)
 
 _BELOW = "/*"
 _FIELDS = 6
@@ -22,6 +26,8 @@ _LOOK_S = 5.0
 # What is published at once beyond this goes in several steps: the server does nothing else during one.
 _MOST_AT_ONCE = 5_000
 _REDRIVEN_AT_ONCE = 1_000
+# How long who closes tries to hand back what it leases.
+_LAST_S = 5.0
 
 
 class RedisQueue:
@@ -136,10 +142,16 @@ class RedisQueue:
             self._leased.pop(settlement.delivery.receipt, None)
 
     async def aclose(self) -> None:
-        """Hand back what is leased, uncharged and in its old place."""
+        """Hand back what is leased, uncharged and in its old place; without a server it waits for its leases to end."""
         await self._bell.aclose()
         held, self._leased = list(self._leased.values()), {}
-        await self._committing.hand_back(held)
+        try:
+            async with asyncio.timeout(_LAST_S):
+                await self._committing.hand_back(held)
+        except (TimeoutError, EngineError) as error:
+            logger.warning(
+                "%d messages come again when their leases end: %s", len(held), error or "no answer"
+            )
 
     async def _lease(
         self, topic: str, limit: int, lease_s: float, keys: Sequence[str] | None

@@ -41,10 +41,10 @@ if not metas then
 end
 
 -- The first write decides: a server without memory refuses it where the commit adds something, and nothing after it.
-local adds = #puts + #states + #published > 0
-if adds then
-  remember(consumer, slot, nonce, true)
+if #puts + #states + #published == 0 then
+  make_way()
 end
+remember(consumer, slot, nonce, true)
 
 for _, put in ipairs(puts) do
   redis.call('SET', name('object', put[1]), put[2])
@@ -74,20 +74,6 @@ local function end_lease(topic, id, meta)
   return work
 end
 
-local function bury(topic, id, meta, error)
-  local dead, letters, day = name('dead', topic), name('letters', topic), 86400
-  local body = redis.call('HGET', name('body', topic), id)
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', dead, '-inf', now - 14 * day * 1000000)) do
-    redis.call('ZREM', dead, old)
-    redis.call('HDEL', letters, old)
-  end
-  -- In the order in which they were given up; a second letter of an id takes the place of the first.
-  redis.call('ZADD', dead, now + #of(topic).gone, id)
-  redis.call('HSET', letters, id, cmsgpack.pack({ meta[1], meta[2], meta[3], error, body }))
-  redis.call('EXPIRE', dead, 14 * day)
-  redis.call('EXPIRE', letters, 14 * day)
-end
-
 local number = #settled > 0 and numbers(#settled)
 for at, settlement in ipairs(settled) do
   local topic, id, how, meta = settlement[1], settlement[2], settlement[4], metas[at]
@@ -98,7 +84,7 @@ for at, settlement in ipairs(settled) do
     work.placed[#work.placed + 1] = { id, meta }
   else
     if how == 'dead' then
-      bury(topic, id, meta, settlement[6])
+      bury(topic, id, meta, settlement[6], #work.gone)
     end
     work.gone[#work.gone + 1] = id
     work.weight = work.weight + meta[3]
@@ -147,9 +133,6 @@ end
 for _, object in ipairs(deleted) do
   redis.call('UNLINK', name('object', object[1]))
   redis.call('ZREM', P .. ':objects', object[1])
-end
-if not adds then
-  remember(consumer, slot, nonce, true)
 end
 wake()
 return { 0, nonce }

@@ -9,8 +9,7 @@ local metas, lost = leased_by(deliveries)
 if not metas then
   return { 2, lost[1], lost[2] }
 end
--- Also where the memory is full: a script that has begun to write goes on.
-redis.call('DEL', P .. ':nothing')
+make_way()
 for _, delivery in ipairs(deliveries) do
   redis.call('ZADD', name('leased', delivery[1]), now + lease_us, delivery[2])
 end

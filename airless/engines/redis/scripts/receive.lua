@@ -35,37 +35,53 @@ if again == '1' then
   end
 end
 
--- Leasing must go on where the memory is full, or nothing would ever get done: a script that has begun to write goes on.
-redis.call('DEL', P .. ':nothing')
+make_way()
 
 local leases = {}
 
--- Make ready what was delayed until now, and what is leased no longer: that is charged.
+-- A message that so many consumers have died of is given up; nobody can say why.
+local most_lost = 50
+
+-- What is leased no longer: that is charged, and its place is the old one.
+local function take_back(topic)
+  local leased, meta_of, body_of = name('leased', topic), name('meta', topic), name('body', topic)
+  local lost, keys = redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, 5000), {}
+  if #lost == 0 then
+    return
+  end
+  bulk('ZREM', leased, lost)
+  for at, packed in ipairs(all_of(meta_of, lost)) do
+    local id, meta = lost[at], cmsgpack.unpack(packed)
+    meta[4], meta[7], meta[8] = meta[4] + 1, false, meta[8] + 1
+    if meta[8] >= most_lost then
+      bury(topic, id, meta, '', at)
+      redis.call('HDEL', meta_of, id)
+      redis.call('HDEL', body_of, id)
+      weigh(topic, -meta[3])
+    else
+      redis.call('HSET', meta_of, id, cmsgpack.pack(meta))
+      place(topic, id, meta)
+    end
+    if meta[1] then
+      keys[meta[1]] = (keys[meta[1]] or 0) + 1
+    end
+  end
+  for key, count in pairs(keys) do
+    let_go(topic, key, count)
+  end
+  tidy(topic)
+end
+
 local function refresh(topic)
-  local delayed, leased, meta_of = name('delayed', topic), name('leased', topic), name('meta', topic)
+  local delayed = name('delayed', topic)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 5000)
   if #due > 0 then
     bulk('ZREM', delayed, due)
-    for at, packed in ipairs(all_of(meta_of, due)) do
+    for at, packed in ipairs(all_of(name('meta', topic), due)) do
       place(topic, due[at], cmsgpack.unpack(packed))
     end
   end
-  local lost, keys = redis.call('ZRANGEBYSCORE', leased, '-inf', now, 'LIMIT', 0, 5000), {}
-  if #lost > 0 then
-    bulk('ZREM', leased, lost)
-    for at, packed in ipairs(all_of(meta_of, lost)) do
-      local meta = cmsgpack.unpack(packed)
-      meta[4], meta[7] = meta[4] + 1, false
-      redis.call('HSET', meta_of, lost[at], cmsgpack.pack(meta))
-      place(topic, lost[at], meta)
-      if meta[1] then
-        keys[meta[1]] = (keys[meta[1]] or 0) + 1
-      end
-    end
-    for key, count in pairs(keys) do
-      let_go(topic, key, count)
-    end
-  end
+  take_back(topic)
 end
 
 local function entry(member, score, key, rank)
@@ -202,4 +218,5 @@ else
   end
   answer[1] = next_one and math.max(0, next_one - now) or -1
 end
+wake()
 return answer

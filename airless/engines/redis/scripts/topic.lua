@@ -2,7 +2,7 @@
 --
 --   P:body:T     hash    id -> the message's bytes
 --   P:meta:T     hash    id -> key (or false), priority, weight, attempt, time from which it can be had, number,
---                        receipt (or false)
+--                        receipt (or false), how many leases of it ran out
 --   P:ready:T    zset    what can be had now: messages without a key, and of each free key its first
 --   P:lane:T,K   zset    the messages of a key that nobody has and whose time has come
 --   P:held:T     hash    key -> how many of its messages are leased; such a key gives nothing
@@ -51,6 +51,12 @@ local function all_of(where, ids)
     end
   end)
   return found
+end
+
+-- What ends work or hands it out must go on where the memory is full, or it would never get emptier: a script that has
+-- begun to write may go on, and this is never refused.
+local function make_way()
+  redis.call('DEL', P .. ':nothing')
 end
 
 -- Numbers in the order in which messages came, or came back.
@@ -113,6 +119,20 @@ local function weigh(topic, weight)
   redis.call('HINCRBY', P .. ':weights', topic, weight)
 end
 
+-- Keep what is left of a message that is given up: its place among the letters is now, and so many behind.
+local function bury(topic, id, meta, error, behind)
+  local dead, letters, day = name('dead', topic), name('letters', topic), 86400
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', dead, '-inf', now - 14 * day * 1000000)) do
+    redis.call('ZREM', dead, old)
+    redis.call('HDEL', letters, old)
+  end
+  local body = redis.call('HGET', name('body', topic), id)
+  redis.call('ZADD', dead, now + behind, id)
+  redis.call('HSET', letters, id, cmsgpack.pack({ meta[1], meta[2], meta[3], error, body }))
+  redis.call('EXPIRE', dead, 14 * day)
+  redis.call('EXPIRE', letters, 14 * day)
+end
+
 -- A topic on which nothing waits leaves nothing behind.
 local function tidy(topic)
   if redis.call('EXISTS', name('meta', topic)) == 0 then
@@ -128,7 +148,7 @@ local function publish(messages)
   for at, message in ipairs(messages) do
     local topic, id, meta = message[1], message[2], message[4]
     if redis.call('HSETNX', name('body', topic), id, message[3]) == 1 then
-      meta[5], meta[6], meta[7] = math.max(meta[5], now), number + at, false
+      meta[5], meta[6], meta[7], meta[8] = math.max(meta[5], now), number + at, false, 0
       redis.call('HSET', name('meta', topic), id, cmsgpack.pack(meta))
       place(topic, id, meta)
       added[topic] = (added[topic] or 0) + meta[3]

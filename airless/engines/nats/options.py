@@ -1,0 +1,70 @@
+"""What a ``nats://`` URL says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from airless.core.errors import ConfigError
+
+FORM = (
+    "nats://[USER:PASSWORD@]HOST[:PORT][?prefix=airless][&objects=file:///folder][&timeout=30]"
+    " (or tls:// for TLS)"
+)
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_KNOWN = frozenset({"prefix", "objects", "timeout"})
+_PORT = 4222
+
+
+@dataclass(frozen=True, slots=True)
+class NatsOptions:
+    """Where the engine's things are, and how long its calls go on trying while the server is away.
+
+    Streams are named ``{prefix}-…``, their subjects ``{prefix}.…``. `objects` is a folder (``file:///…``) for what
+    would else be in JetStream. A user without a password is a token.
+    """
+
+    server: str
+    prefix: str = "airless"
+    objects: str | None = None
+    timeout_s: float = 30.0
+    user: str | None = None
+    password: str | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> NatsOptions:
+        """The options in a URL. Raises ConfigError, which shows the form, and never the password."""
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if unknown := sorted(given.keys() - _KNOWN):
+            raise ConfigError(f"{shown} has the unknown option {unknown[0]!r}: write {FORM}")
+        try:
+            port = parts.port or _PORT
+        except ValueError as error:
+            raise ConfigError(f"{shown}: {error}: write {FORM}") from error
+        if not parts.hostname or parts.path.strip("/"):
+            raise ConfigError(f"{shown} names no server: write {FORM}")
+        prefix = given.get("prefix") or "airless"
+        if not _PREFIX.fullmatch(prefix):
+            raise ConfigError(f"{shown}: a prefix has up to 40 letters, digits, '-' and '_'")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return cls(
+            f"{parts.scheme.lower()}://{host}:{port}",
+            prefix,
+            given.get("objects") or None,
+            _seconds(given.get("timeout") or "30", shown),
+            None if parts.username is None else unquote(parts.username),
+            None if parts.password is None else unquote(parts.password),
+        )
+
+
+def _seconds(text: str, shown: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86_400:
+        raise ConfigError(f"{shown}: timeout is a number of seconds")
+    return seconds

@@ -1,0 +1,86 @@
+"""What is read from streams: the last message of a subject, and which subjects there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from nats.aio.msg import Msg
+
+from airless.core.errors import EngineError
+from airless.engines.nats.connection import Ask, Connection, seconds_of
+from airless.engines.nats.faults import Refused
+from airless.engines.nats.replies import status_of
+
+_NOT_FOUND = 404
+# More than the server gives in one answer.
+_UNLIMITED = 1 << 30
+
+
+async def last(connection: Connection, doing: str, stream: str, subject: str) -> Msg | None:
+    """The last message of a subject."""
+    (message,) = await connection.ask(doing, Ask(f"$JS.API.DIRECT.GET.{stream}.{subject}"))
+    if status := status_of(message):
+        if status != _NOT_FOUND:
+            raise EngineError(f"{doing} failed: the NATS server says {status}")
+        return None
+    return message
+
+
+async def first_of(connection: Connection, doing: str, stream: str, subject: str, most: int) -> list[Msg]:
+    """Up to `most` messages of a subject, or of a wildcard, from the first on."""
+    body = orjson.dumps({"seq": 1, "batch": most, "next_by_subj": subject})
+    return await batch(connection, doing, stream, body)
+
+
+async def lasts(connection: Connection, doing: str, stream: str, subjects: Sequence[str]) -> list[Msg]:
+    """The last messages of those of the subjects that have one."""
+    body = orjson.dumps({"multi_last": subjects, "batch": len(subjects)})
+    return await batch(connection, doing, stream, body)
+
+
+async def batch(connection: Connection, doing: str, stream: str, body: bytes) -> list[Msg]:
+    got = await connection.ask(doing, Ask(f"$JS.API.DIRECT.GET.{stream}", body, most=_UNLIMITED))
+    *messages, end = got
+    if status_of(end) not in {204, _NOT_FOUND}:
+        raise EngineError(f"{doing} failed: the NATS server says {status_of(end)}")
+    return messages
+
+
+async def subjects_in(
+    connection: Connection, doing: str, stream: str, pattern: str
+) -> tuple[dict[str, int], float]:
+    """The subjects of a stream that a pattern matches, how many messages each has, and the server's time."""
+    found: dict[str, int] = {}
+    now = 0.0
+    while True:
+        asked = {"subjects_filter": pattern, "offset": len(found)}
+        try:
+            info = await connection.api(doing, f"STREAM.INFO.{stream}", asked)
+        except Refused as refused:
+            raise refused.translated(doing) from refused
+        part = info["state"].get("subjects") or {}
+        now = now or seconds_of(info["ts"])
+        found |= part
+        if not part or len(found) >= int(info.get("total") or 0):
+            return found, now
+
+
+async def count(connection: Connection, doing: str, stream: str, pattern: str) -> int:
+    """How many messages there are on the subjects that a pattern matches."""
+    got = await first_of(connection, doing, stream, pattern, 1)
+    return 1 + int((got[0].headers or {})["Nats-Num-Pending"]) if got else 0
+
+
+def seq_of(message: Msg) -> int:
+    """The sequence number of a message that was read."""
+    return int((message.headers or {})["Nats-Sequence"])
+
+
+def since_of(message: Msg) -> float:
+    """The server's time at which it was written."""
+    return seconds_of((message.headers or {})["Nats-Time-Stamp"])
+
+
+def subject_of(message: Msg) -> str:
+    return (message.headers or {})["Nats-Subject"]
