@@ -156,13 +156,15 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
             raise ConfigError("--max-cost is for crawls with --engine: what this machine does costs nothing")
         if options["engine_url"] is None and options["detach"]:
             raise ConfigError("--detach is for crawls with --engine: here nobody else goes on with it")
-        if options["detach"]:
-            _detach(plan, options, quiet=quiet)
-            return
         if options["engine_url"] is None:
             result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
         else:
-            result = _crawl_elsewhere(plan, options, quiet=quiet)
+            from airless.cli import fleet
+
+            if options["detach"]:
+                fleet.detach(plan, options, again=_resume(), quiet=quiet)
+                return
+            result = fleet.crawl_elsewhere(plan, options, again=_resume(), quiet=quiet)
     except (OutputError, StorageFull) as error:
         click.echo(f"Error: {error}", err=True)
         click.echo("The crawl stopped; nothing is lost. When that is put right, go on with:", err=True)
@@ -178,32 +180,6 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
 
         print_summary(result, resume=_resume())
     sys.exit(exit_code(result))
-
-
-def _crawl_elsewhere(plan: Plan, options: dict[str, Any], *, quiet: bool) -> Result:
-    from airless.cli.fleet import crawl_elsewhere, job_of, ways
-
-    job = job_of(plan, options)
-    url, max_cost = options["engine_url"], options["max_cost"]
-    result = asyncio.run(crawl_elsewhere(plan, job, url, max_cost=max_cost, quiet=quiet))
-    if result.status == RUNNING:
-        click.echo(
-            f"The crawl goes on without this command.\n{ways(job.name, url, follow=_resume())}", err=True
-        )
-    elif result.status == PAUSED:
-        click.echo(ways(job.name, url, resume=True), err=True)
-    return result
-
-
-def _detach(plan: Plan, options: dict[str, Any], *, quiet: bool) -> None:
-    """Begin a crawl and leave it: its name on standard output, and how to come back to it."""
-    from airless.cli.fleet import begin_elsewhere, job_of, ways
-
-    job = job_of(plan, options)
-    asyncio.run(begin_elsewhere(plan, job, options["engine_url"]))
-    click.echo(job.name)
-    if not quiet:
-        click.echo(ways(job.name, options["engine_url"], follow=_resume()), err=True)
 
 
 def exit_code(result: Result) -> int:

@@ -18,7 +18,8 @@ from airless.core.errors import ConfigError
 from airless.core.ports import Engine
 from airless.core.targets import load_target
 from airless.crawl.job import Job, job_named
-from airless.crawl.ledger import Ledger, Record
+from airless.crawl.ledger import RUNNING, Ledger, Record
+from airless.crawl.orders import PAUSED
 from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
 from airless.deploy.sources import target_of
@@ -30,6 +31,7 @@ _HERE_ALONE = {
     "processes": "it is of this machine; there the engine's functions or workers do the work",
     "state_dir": "the engine keeps what this crawl has to remember",
 }
+_UNASKED = {"restart": False, "processes": 1, "state_dir": Path(".airless")}
 _WITH_FOLLOWERS = {
     "output": "items are there as the crawl finds them; write them with airless items, whenever you like",
     "stats_path": "the accounts are known at the end; airless crawls --json has them at any time",
@@ -45,7 +47,7 @@ def job_of(plan: Plan, options: dict[str, Any]) -> Job:
     Without ``--job`` each call is a crawl of its own.
     """
     for name, why in _HERE_ALONE.items():
-        if options[name] not in {None, False, 1, Path(".airless")}:
+        if options[name] != _UNASKED[name]:
             raise ConfigError(f"{_option(name)} can't be used with --engine: {why}")
     for name, why in _WITH_FOLLOWERS.items():
         if options["detach"] and options[name] is not None:
@@ -63,9 +65,27 @@ def job_of(plan: Plan, options: dict[str, Any]) -> Job:
     )
 
 
-async def crawl_elsewhere(
-    plan: Plan, job: Job, url: str, *, max_cost: float | None = None, quiet: bool
-) -> Result:
+def crawl_elsewhere(plan: Plan, options: dict[str, Any], *, again: str, quiet: bool) -> Result:
+    """Begin or take up a crawl, and follow it; where it goes on or stands still, say how to come back (`again`)."""
+    job, url = job_of(plan, options), options["engine_url"]
+    result = asyncio.run(_follow(plan, job, url, max_cost=options["max_cost"], quiet=quiet))
+    if result.status == RUNNING:
+        click.echo(f"The crawl goes on without this command.\n{ways(job.name, url, follow=again)}", err=True)
+    elif result.status == PAUSED:
+        click.echo(ways(job.name, url, resume=True), err=True)
+    return result
+
+
+def detach(plan: Plan, options: dict[str, Any], *, again: str, quiet: bool) -> None:
+    """Begin a crawl and leave it: its name on standard output, and how to come back to it."""
+    job, url = job_of(plan, options), options["engine_url"]
+    asyncio.run(_begin_and_leave(plan, job, url))
+    click.echo(job.name)
+    if not quiet:
+        click.echo(ways(job.name, url, follow=again), err=True)
+
+
+async def _follow(plan: Plan, job: Job, url: str, *, max_cost: float | None, quiet: bool) -> Result:
     """Begin the job or take it up, follow it to its end, and write its items where the plan has an output.
 
     It stops when it has cost `max_cost` US dollars, as far as is known. Interrupted, it says how to come back, and the
@@ -101,7 +121,7 @@ async def crawl_elsewhere(
             return result
 
 
-async def begin_elsewhere(plan: Plan, job: Job, url: str) -> None:
+async def _begin_and_leave(plan: Plan, job: Job, url: str) -> None:
     """Begin the job, or have it go on, and leave it to the engine's functions or workers."""
     async with on(url) as engine:
         begun, _, _ = await _begin(plan, job, engine)

@@ -102,30 +102,29 @@ def cancel(url: str, jobs: tuple[str, ...], yes: bool, wait: bool) -> None:
                 abort=True,
                 err=True,
             )
-    if wait:
-        _change(url, jobs, _paused_unless_ended, wait=True, quiet=True)
-    _change(url, jobs, control.cancel)
+    _change(url, jobs, _stopped_and_cancelled if wait else control.cancel)
 
 
-async def _paused_unless_ended(engine: Engine, job: str, clock: Clock) -> Standing:
+async def _stopped_and_cancelled(engine: Engine, job: str, clock: Clock) -> Standing:
+    """Cancel a crawl when the pages that were under way are committed."""
     standing = await standing_of(engine, job, clock)
-    return standing if standing.status == CANCELLED else await control.pause(engine, job, clock)
+    if standing.status != CANCELLED:
+        standing = await control.pause(engine, job, clock)
+    if not standing.still and standing.status != CANCELLED:
+        await control.still(engine, job, clock, _Waiting().tell)
+    return await control.cancel(engine, job, clock)
 
 
-def _change(
-    url: str, jobs: tuple[str, ...], change: Change, *, wait: bool = False, quiet: bool = False
-) -> None:
+def _change(url: str, jobs: tuple[str, ...], change: Change, *, wait: bool = False) -> None:
     """Do it to each job; one that can't be changed keeps none of the others from it."""
-    refused = asyncio.run(_changed(url, jobs, change, wait=wait, quiet=quiet))
+    refused = asyncio.run(_changed(url, jobs, change, wait=wait))
     for error in refused:
         click.echo(f"Error: {error}", err=True)
     if refused:
         sys.exit(2)
 
 
-async def _changed(
-    url: str, jobs: tuple[str, ...], change: Change, *, wait: bool, quiet: bool
-) -> list[ConfigError]:
+async def _changed(url: str, jobs: tuple[str, ...], change: Change, *, wait: bool) -> list[ConfigError]:
     clock, refused = SystemClock(), list[ConfigError]()
     async with on(url) as engine:
         for job in dict.fromkeys(jobs):
@@ -136,8 +135,7 @@ async def _changed(
                 continue
             if wait and not standing.still:
                 standing = await control.still(engine, job, clock, _Waiting().tell)
-            if not quiet:
-                click.echo(said(standing))
+            click.echo(said(standing))
     return refused
 
 

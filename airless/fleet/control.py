@@ -89,11 +89,13 @@ async def cancel(engine: Engine, name: str, clock: Clock) -> Standing:
     await drop(engine, job.layout)
 
     def end(record: Record) -> None:
+        # Whoever follows the crawl may have written it down already.
         if record.status != CANCELLED:
             record.status = record.reason = CANCELLED
             record.ended_at = clock.now()
-            # Final where nobody worked on it any more.
-            record.counts = before.counts.to_dict() if before.still else None
+        # Final where nobody worked on it any more.
+        if record.counts is None and before.still:
+            record.counts = before.counts.to_dict()
 
     await Ledger(engine, name).amend(end)
     return await standing_of(engine, name, clock)

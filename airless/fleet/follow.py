@@ -131,6 +131,8 @@ class Follower:
             if status == FINISHED:
                 record.counts = counts.to_dict()
                 record.ended_at = accounts.last_s or self._clock.now()
+            elif status == CANCELLED:
+                record.ended_at = self._clock.now()
 
         record = self._record
         if status != RUNNING:

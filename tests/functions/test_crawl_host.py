@@ -395,10 +395,9 @@ async def test_a_crawl_that_was_ordered_to_stop_is_parked_and_goes_on_later() ->
         assert site.paths() == sorted(star(5))
 
 
-async def test_an_order_to_stop_reaches_who_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airless.functions.crawl._LOOK_S", 0.1)
+async def test_an_order_to_stop_reaches_who_is_at_work() -> None:
     with Web(star(200), delay_s=0.05) as site:
-        fleet = Fleet(replace(QUICK, pace=Pace(per_host=1)))
+        fleet = Fleet(replace(QUICK, pace=Pace(per_host=1)), terms=Terms(look_s=0.1))
         await fleet.begin(site.url())
         host = fleet.process()
         await fleet.invoke(host, await fleet.receive())
