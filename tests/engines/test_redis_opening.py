@@ -13,14 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from support.tcp_proxy import TcpProxy
 from support.valkey import Valkey
 
-from airless.core.errors import ConfigError, EngineError
+from airless.core.errors import ConfigError, EngineError, LeaseLost, MessageTooLarge, StorageFull
 from airless.core.message import Message
 from airless.core.ports import Commit, Settlement, StateWrite
 from airless.engines import open_engine
 from airless.engines.redis.checks import warnings
+from airless.engines.redis.faults import may_pass, translate
 from airless.engines.redis.options import RedisOptions
 
 
@@ -108,6 +120,54 @@ async def test_a_user_needs_the_permissions_that_the_documents_name(
             assert [name async for name in engine.objects.list("")] == ["a", "b"]
             assert (await engine.queue.depth("in/a")).messages == 1
     assert caplog.messages == []
+
+
+async def test_a_node_of_a_cluster_that_holds_the_prefix_serves(tmp_path: Path) -> None:
+    with Valkey(tmp_path, options=("--cluster-enabled", "yes")) as server:
+        async with Redis(port=server.port) as node:
+            await node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        async with await open_engine(server.url) as engine:  # which waits until the cluster is up
+            await engine.queue.publish_many([Message("in/a", {}, ordering_key="1")])
+            (got,) = await engine.queue.receive("in/*", limit=9, lease_s=30)
+            await engine.commit(Commit(put={"a": b""}, state=[StateWrite("a", b"", None)]))
+            await engine.queue.settle([Settlement.done(got)])
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (MovedError("1 h:1"), ConfigError, "name the one that does"),
+        (ResponseError("CROSSSLOT Keys"), ConfigError, "name the one that does"),
+        (OutOfMemoryError("command not allowed"), StorageFull, "maxmemory"),
+        (ResponseError("MISCONF Errors writing to the AOF file"), StorageFull, "no room"),
+        (NoPermissionError("no"), ConfigError, "credentials"),
+        (ResponseError("Protocol error: invalid bulk length"), MessageTooLarge, "larger"),
+        (ResponseError("ERR something"), EngineError, "something"),
+        (LeaseLost("gone"), LeaseLost, "^gone$"),
+    ],
+)
+def test_what_a_server_says_becomes_an_error_that_says_what_to_do(
+    error: Exception, kind: type[Exception], told: str
+) -> None:
+    translated = translate(error, "redis://h:1/0")
+    assert type(translated) is kind
+    assert re.search(told, str(translated))
+    assert not may_pass(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BusyLoadingError("Redis is loading the dataset in memory"),
+        ReadOnlyError("You can't write against a read only replica."),
+        ResponseError("BUSY Redis is busy running a script."),
+        ClusterDownError("The cluster is down"),
+        TryAgainError("Multiple keys request during rehashing of slot"),
+        ConnectionResetError(),
+    ],
+)
+def test_what_may_pass_is_tried_again(error: Exception) -> None:
+    assert may_pass(error)
 
 
 async def test_databases_and_prefixes_share_nothing(server: Valkey) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -202,6 +203,27 @@ async def test_consumers_share_the_work(engine: Any, other: Any) -> None:
     assert set(seen.values()) == {1}
 
 
+@pytest.mark.parametrize("selected", [False, True])
+async def test_the_best_of_many_keys_come_in_their_order(engine: Any, selected: bool) -> None:
+    chance = random.Random(7)
+    messages = [
+        Message("pages", {}, id=f"{n}", ordering_key=f"k{chance.randrange(40)}", priority=chance.randrange(5))
+        for n in range(600)
+    ]
+    if not selected:
+        messages += [Message("pages", {}, id=f"free{n}", priority=chance.randrange(5)) for n in range(200)]
+    for first in range(0, len(messages), 100):
+        await engine.queue.publish_many(messages[first : first + 100])
+    keys = [f"k{n}" for n in range(0, 60, 2)] if selected else None
+    waiting = [one for one in messages if keys is None or one.ordering_key in keys]
+    while waiting:
+        waiting.sort(key=lambda one: -one.priority)  # those of one priority keep their order
+        got = await engine.queue.receive("pages", limit=70, lease_s=30, keys=keys)
+        assert [one.id for one in got] == [one.id for one in waiting[:70]]
+        await engine.queue.settle([Settlement.done(one) for one in got])
+        del waiting[:70]
+
+
 async def test_more_than_goes_at_once_is_published_in_steps(engine: Any) -> None:
     await engine.queue.publish_many([Message("pages", {}, id=f"{n}") for n in range(12_001)])
     assert (await engine.queue.depth("pages")).ready == 12_001
@@ -246,3 +268,12 @@ async def test_a_full_memory_applies_nothing_and_lets_work_end(tmp_path: Path) -
                 Commit(state=[StateWrite("shard", b"1", None)], settle=[Settlement.done(got)])
             )
             await engine.queue.settle([Settlement.done(again)])
+
+
+async def test_leases_that_were_lost_are_forgotten_here_too(engine: Any) -> None:
+    for n in range(6):
+        await engine.queue.publish_many([Message("pages", {}, id=f"{n}-{m}") for m in range(500)])
+        assert len(await engine.queue.receive("pages", limit=500, lease_s=0.01)) == 500
+        await asyncio.sleep(0.02)
+    assert len(engine.queue.leases._leases) <= 1500
+    assert engine.queue.leases.held() == []

@@ -9,6 +9,7 @@ from airless.core.codec import encode
 from airless.core.errors import Conflict, LeaseLost, MessageError, MessageTooLarge
 from airless.core.message import Message
 from airless.core.ports import Commit, Delivery, Settlement, StateWrite
+from airless.engines.redis.leases import Lease
 from airless.engines.redis.server import Server, Value
 
 _DONE, _CONFLICT = 0, 1
@@ -33,7 +34,7 @@ class Committing:
         """Messages with their bodies as they are, all of them or none."""
         await self.send(_arguments(publish=items))
 
-    async def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+    async def hand_back(self, deliveries: Sequence[Delivery | Lease]) -> None:
         """Uncharged and in their old place; those that are no longer ours are no error."""
         if deliveries:
             await self.send(_arguments(back=deliveries))
@@ -65,7 +66,7 @@ def _arguments(
     put: Mapping[str, bytes] | None = None,
     state: Sequence[StateWrite] = (),
     settle: Sequence[Settlement] = (),
-    back: Sequence[Delivery] = (),
+    back: Sequence[Delivery | Lease] = (),
     publish: Sequence[tuple[Message, bytes]] = (),
     delete: Sequence[str] = (),
 ) -> list[Value]:

@@ -35,9 +35,9 @@ class RedisEngine(SteppedEngine):
         self._server = Server(options, clock or SystemClock())
         self._committing = Committing(self._server)
         self._files = FileObjects.parse(options.objects) if options.objects else None
-        self._leases = RedisQueue(self._server, self._committing, clock or SystemClock())
+        self._topics = RedisQueue(self._server, self._committing, clock or SystemClock())
         super().__init__(
-            self._leases,
+            self._topics,
             RedisState(self._server, self._committing),
             self._files or RedisObjects(self._server, self._committing),
             close=self._end,
@@ -75,7 +75,7 @@ class RedisEngine(SteppedEngine):
         if self._files is not None:
             await each(lambda item: self.objects.put(*item), commit.put.items(), at_once=_PUTS)
         versions = await self._committing.send(args, state)
-        self._leases.ended(commit.settle)
+        self._topics.leases.end(commit.settle)
         if self._files is not None and commit.delete:
             await self.objects.delete(commit.delete)
         if versions:
@@ -87,7 +87,7 @@ class RedisEngine(SteppedEngine):
         if self._server.closed:
             return
         try:
-            await self._leases.aclose()
+            await self._topics.aclose()
         finally:
             await self._server.aclose()
             if self._files is not None:

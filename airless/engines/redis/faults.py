@@ -58,6 +58,11 @@ def _said(error: Exception) -> str:
         exceptions.ReadOnlyError: "READONLY",
         exceptions.OutOfMemoryError: "OOM",
         exceptions.MasterDownError: "MASTERDOWN",
+        exceptions.ClusterDownError: "CLUSTERDOWN",
+        exceptions.TryAgainError: "TRYAGAIN",
+        exceptions.MovedError: "MOVED",
+        exceptions.AskError: "ASK",
+        exceptions.ClusterCrossSlotError: "CROSSSLOT",
         exceptions.NoPermissionError: "NOPERM",
     }
     code = codes.get(type(error))

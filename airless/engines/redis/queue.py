@@ -15,6 +15,7 @@ from airless.core.message import Message
 from airless.core.ports import Commit, DeadLetter, Delivery, Depth, Settlement
 from airless.engines.redis.bell import Bell
 from airless.engines.redis.committing import Committing
+from airless.engines.redis.leases import Leases
 from airless.engines.redis.server import Server
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class RedisQueue:
         self._clock = clock
         self._bell = Bell(server)
         self._turn = random.randrange(1_000_000)  # noqa: S311 - so that consumers begin with different topics
-        self._leased: dict[str, Delivery] = {}
+        self.leases = Leases(clock)
 
     async def publish_many(self, messages: Sequence[Message]) -> None:
         items = [(message, encode(message)) for message in messages]
@@ -103,7 +104,7 @@ class RedisQueue:
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         if settlements:
             await self._committing.apply(Commit(settle=settlements))
-            self.ended(settlements)
+            self.leases.end(settlements)
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
         if not deliveries:
@@ -114,6 +115,7 @@ class RedisQueue:
         done, *lost = await self._server.run("extend", args)
         if done != 0:
             raise LeaseLost(f"message {lost[1].decode()} on {lost[0].decode()!r} is no longer leased here")
+        self.leases.hold(deliveries, lease_s)
 
     async def depth(self, topic: str) -> Depth:
         messages, delayed, leased, weight = await self._server.run("depth", [topic])
@@ -136,15 +138,10 @@ class RedisQueue:
             for id, error, key in zip(*(found[at::3] for at in range(3)), strict=True)
         ]
 
-    def ended(self, settlements: Sequence[Settlement]) -> None:
-        """These leases were ended by a commit, and need not be handed back."""
-        for settlement in settlements:
-            self._leased.pop(settlement.delivery.receipt, None)
-
     async def aclose(self) -> None:
         """Hand back what is leased, uncharged and in its old place; without a server it waits for its leases to end."""
         await self._bell.aclose()
-        held, self._leased = list(self._leased.values()), {}
+        held = self.leases.held()
         try:
             async with asyncio.timeout(_LAST_S):
                 await self._committing.hand_back(held)
@@ -163,7 +160,7 @@ class RedisQueue:
         args += (topic[:-1] if below else topic, int(below), int(keys is not None), *(keys or ()))
         answer = await self._server.once("receive", args, self._give_back)
         got = _deliveries(answer)
-        self._leased.update((delivery.receipt, delivery) for delivery in got)
+        self.leases.hold(got, lease_s)
         return got, answer[0] / 1e6 if answer[0] >= 0 else _LOOK_S
 
     async def _give_back(self, answer: list[bytes]) -> None:

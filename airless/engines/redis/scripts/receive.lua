@@ -112,15 +112,51 @@ local function in_lane(topic, key, rank)
   return found[1] and entry(found[1], found[2], key, rank)
 end
 
+-- A binary heap: the best of it is the first.
+local function push(heap, one)
+  local at = #heap + 1
+  while at > 1 do
+    local above = math.floor(at / 2)
+    if not before(one, heap[above]) then
+      break
+    end
+    heap[at], at = heap[above], above
+  end
+  heap[at] = one
+end
+
+local function pop(heap)
+  local best, last = heap[1], table.remove(heap)
+  local at, size = 1, #heap
+  while 2 * at <= size do
+    local below = 2 * at
+    if below < size and before(heap[below + 1], heap[below]) then
+      below = below + 1
+    end
+    if not before(heap[below], last) then
+      break
+    end
+    heap[at], at = heap[below], below
+  end
+  if size > 0 then
+    heap[at] = last
+  end
+  return best
+end
+
 -- Up to `count` messages in their order. Of a key whose first is taken, the next ones may be.
 local function take(topic, count)
-  local front, lanes, meta_of = {}, {}, name('meta', topic)
+  local front, lanes = {}, {}
   if keys then
-    local held = name('held', topic)
+    local held, asked = name('held', topic), {}
     for _, key in ipairs(keys) do
-      if not lanes[key] and redis.call('HEXISTS', held, key) == 0 then
-        lanes[key] = in_lane(topic, key, 0) or nil
+      if not asked[key] and redis.call('HEXISTS', held, key) == 0 then
+        local first = in_lane(topic, key, 0)
+        if first then
+          push(lanes, first)
+        end
       end
+      asked[key] = true
     end
   else
     local found, ids = redis.call('ZRANGE', name('ready', topic), 0, count - 1, 'WITHSCORES'), {}
@@ -129,28 +165,23 @@ local function take(topic, count)
       front[#front + 1] = one
       ids[#ids + 1] = one.id
     end
-    for at, packed in ipairs(all_of(meta_of, ids)) do
+    for at, packed in ipairs(all_of(name('meta', topic), ids)) do
       front[at].meta = cmsgpack.unpack(packed)
       front[at].key = front[at].meta[1]
     end
   end
   local taken, at = {}, 1
-  while #taken < count do
-    local best, of = front[at], nil
-    for key, one in pairs(lanes) do
-      if not best or before(one, best) then
-        best, of = one, key
-      end
-    end
-    if not best then
-      break
-    end
-    if not of then
-      at = at + 1
+  while #taken < count and (front[at] or lanes[1]) do
+    local best
+    if lanes[1] and not (front[at] and before(front[at], lanes[1])) then
+      best = pop(lanes)
+    else
+      best, at = front[at], at + 1
     end
     taken[#taken + 1] = best
-    if best.key then
-      lanes[best.key] = in_lane(topic, best.key, best.rank + 1) or nil
+    local next_one = best.key and in_lane(topic, best.key, best.rank + 1)
+    if next_one then
+      push(lanes, next_one)
     end
   end
   return taken
