@@ -22,6 +22,14 @@ class Entry(NamedTuple):
 COMMANDS = {
     "crawl": Entry("airless.cli.crawl:crawl", "Crawl a site, or run a spider."),
     "items": Entry("airless.cli.fleet:items", "Write a crawl's items into one file."),
+    "crawls": Entry("airless.cli.crawls:crawls", "List the crawls on an engine, and how they stand."),
+    "pause": Entry("airless.cli.stopping:pause", "Have crawls stop until they are resumed."),
+    "resume": Entry("airless.cli.stopping:resume", "Have crawls go on that stand still."),
+    "cancel": Entry("airless.cli.stopping:cancel", "End crawls for good, and keep their items."),
+    "retry": Entry("airless.cli.retry:retry", "Bring back what a crawl has given up."),
+    "explain": Entry(
+        "airless.cli.explain:explain_page", "Tell why a crawl fetched a page, skipped it, or hasn't yet."
+    ),
     "demo": Entry("airless.cli.demo:demo", "Crawl a bookshop that is served on this machine."),
     "new": Entry("airless.cli.new:new", "Make a project: a spider and a test of it that passes."),
     "shell": Entry("airless.cli.shell:shell", "Fetch a page and try selectors on it."),

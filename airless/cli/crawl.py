@@ -16,6 +16,7 @@ from airless.cli.signals import on_stop
 from airless.core.errors import AirlessError, ConfigError, OutputError, StorageFull
 from airless.core.targets import load_target
 from airless.crawl.ledger import FINISHED, INTERRUPTED, LIMITED, RUNNING, Record
+from airless.crawl.orders import CANCELLED, PAUSED
 from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
 from airless.crawl.urls import seed
@@ -101,6 +102,9 @@ _JOB_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
     metavar="URL",
     help="Leave the work to the functions or workers of this engine, and follow it: aws://REGION?bucket=NAME.",
 )
+@click.option(
+    "--detach", is_flag=True, help="With --engine: begin the crawl, say its name, and leave it to itself."
+)
 @click.option("--job", metavar="NAME", help="A second run with the same name and state resumes it.")
 @click.option("--restart", is_flag=True, help="Begin the job anew.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, metavar="N", help="Crawl in N processes.")
@@ -133,9 +137,12 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
       airless crawl -s spiders/books.py -o books.csv
       airless crawl https://example.com --job weekly -o weekly.parquet
       airless crawl https://example.com -o - | jq .title
+      airless crawl https://example.com --engine redis://localhost -o pages.jsonl
+      airless crawl https://example.com --engine redis://localhost --detach
 
     \b
-    Exit codes: 0 done; 1 ended, but every seed failed; 2 wrong usage; 130 interrupted, and can be resumed.
+    Exit codes: 0 done; 1 ended, but every seed failed; 2 wrong usage; 130 interrupted (with --engine also paused or
+    cancelled by somebody), and can be resumed if it wasn't cancelled.
     """
     level = getattr(logging, options["log_level"].upper())
     _log_to_stderr(level)
@@ -147,10 +154,17 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
     try:
         if options["engine_url"] is None and options["max_cost"] is not None:
             raise ConfigError("--max-cost is for crawls with --engine: what this machine does costs nothing")
+        if options["engine_url"] is None and options["detach"]:
+            raise ConfigError("--detach is for crawls with --engine: here nobody else goes on with it")
         if options["engine_url"] is None:
             result = asyncio.run(_crawl(plan, level=level, quiet=quiet))
         else:
-            result = _crawl_elsewhere(plan, options, quiet=quiet)
+            from airless.cli import fleet
+
+            if options["detach"]:
+                fleet.detach(plan, options, again=_resume(), quiet=quiet)
+                return
+            result = fleet.crawl_elsewhere(plan, options, again=_resume(), quiet=quiet)
     except (OutputError, StorageFull) as error:
         click.echo(f"Error: {error}", err=True)
         click.echo("The crawl stopped; nothing is lost. When that is put right, go on with:", err=True)
@@ -168,22 +182,9 @@ def crawl(seeds: tuple[str, ...], **options: Any) -> None:
     sys.exit(exit_code(result))
 
 
-def _crawl_elsewhere(plan: Plan, options: dict[str, Any], *, quiet: bool) -> Result:
-    from airless.cli.fleet import crawl_elsewhere, job_of
-
-    job = job_of(plan, options)
-    url, max_cost = options["engine_url"], options["max_cost"]
-    result = asyncio.run(crawl_elsewhere(plan, job, url, max_cost=max_cost, quiet=quiet))
-    if result.status == RUNNING:
-        click.echo(
-            f"The crawl goes on without this command. Follow it again with --job {job.name}.", err=True
-        )
-    return result
-
-
 def exit_code(result: Result) -> int:
     """The contract's: 130 interrupted, 1 every seed failed, else 0."""
-    if result.status in {INTERRUPTED, RUNNING}:
+    if result.status in {INTERRUPTED, RUNNING, PAUSED, CANCELLED}:
         return INTERRUPTED_CODE
     if result.status in {FINISHED, LIMITED} and result.counts.seeds and not result.counts.seeds_fetched:
         waiting_seeds = result.status == LIMITED and result.waiting
@@ -268,8 +269,8 @@ def _going_on(record: Record) -> str:
 
 
 def _resume() -> str:
-    """The command that goes on from here: this one, less its --restart."""
-    words = [word for word in sys.argv[1:] if word != "--restart"]
+    """The command that goes on from here: this one, less its --restart or --detach."""
+    words = [word for word in sys.argv[1:] if word not in {"--restart", "--detach"}]
     return shlex.join(["airless", *words])
 
 

@@ -47,7 +47,8 @@ class Rate:
     def of(self, progress: Progress) -> float:
         samples = self._samples
         samples.append((progress.seconds, progress.counts.fetched))
-        while samples[-1][0] - samples[0][0] > _WINDOW_S:
+        # Who follows a crawl of others looks less often than that: two readings make a rate.
+        while len(samples) > 2 and samples[-1][0] - samples[0][0] > _WINDOW_S:
             samples.popleft()
         seconds = samples[-1][0] - samples[0][0]
         return (samples[-1][1] - samples[0][1]) / seconds if seconds > 0 else 0.0
@@ -62,12 +63,17 @@ def line(progress: Progress, rate: float, limits: Limits) -> str:
         f"{max(0, counts.waiting - progress.in_flight):,} queued",
         *([f"{progress.in_flight:,} of {progress.limit:,} in flight"] if progress.limit else []),
         f"{counts.failed:,} failed",
-        f"{progress.hosts:,} hosts",
+        *([f"{progress.hosts:,} hosts"] if progress.limit else _held_back(progress.hosts)),
     ]
     left_s = _left_s(progress, rate, limits)
     if left_s is not None:
         parts.append(f"{_clock(left_s)} left")
     return ", ".join(parts)
+
+
+def _held_back(hosts: int) -> list[str]:
+    """Of a crawl of others only those hosts are known that have to be waited for."""
+    return [f"{hosts:,} hosts to wait for"] if hosts else []
 
 
 class Silent:

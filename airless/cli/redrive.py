@@ -43,7 +43,7 @@ def redrive(topic: str, listed: bool, limit: int | None, engine: str) -> None:
         raise click.UsageError("--limit goes with --list: everything is brought back")
     name = Config.from_env(os.environ).topic(topic)
     if not listed:
-        click.echo(_brought_back(asyncio.run(_redrive(engine, name)), name))
+        click.echo(brought_back(asyncio.run(_redrive(engine, name)), name))
         return
     most = limit or _MOST
     letters = asyncio.run(_letters(engine, name, most + 1))
@@ -64,7 +64,7 @@ def line(letter: DeadLetter) -> str:
     return f"{letter.id}{key}: {error}"
 
 
-def _brought_back(count: int, topic: str) -> str:
+def brought_back(count: int, topic: str) -> str:
     if not count:
         return f"nothing was given up on {topic}"
     return f"{count:,} {'message' if count == 1 else 'messages'} came back on {topic}"
@@ -72,15 +72,15 @@ def _brought_back(count: int, topic: str) -> str:
 
 async def _redrive(url: str, topic: str) -> int:
     async with aclosing(await open_engine(url)) as engine:
-        return await _keeping(engine.queue, url).redrive(topic)
+        return await keeping(engine.queue, url).redrive(topic)
 
 
 async def _letters(url: str, topic: str, most: int) -> list[DeadLetter]:
     async with aclosing(await open_engine(url)) as engine:
-        return await _keeping(engine.queue, url).letters(topic, limit=most)
+        return await keeping(engine.queue, url).letters(topic, limit=most)
 
 
-def _keeping(queue: object, url: str) -> DeadLetters:
+def keeping(queue: object, url: str) -> DeadLetters:
     """The queue, if it keeps dead letters. Raises ConfigError."""
     if isinstance(queue, DeadLetters):
         return queue

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airless.crawl.ledger import FINISHED, INTERRUPTED
+from airless.crawl.ledger import FINISHED, INTERRUPTED, LIMITED
+from airless.crawl.orders import CANCELLED, PAUSED
 from airless.local.crawl import Result
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def print_summary(result: Result, *, resume: str) -> None:
         lines.append("  The accounts don't add up: please report this as a bug.")
     if result.status == INTERRUPTED:
         lines.append(f"Go on with:\n  {resume}")
-    elif result.waiting:
+    elif result.status == CANCELLED:
+        lines.append("  It was cancelled: what waited is dropped.")
+    elif result.status == PAUSED:
+        lines.append("  Somebody paused it.")
+    elif result.status == LIMITED and result.waiting:
         limit = _LIMITS.get(result.reason, result.reason)
         lines.append(f"  Ended at {limit}; the same command with a higher one goes on.")
     for line in lines:

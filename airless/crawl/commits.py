@@ -168,6 +168,7 @@ class Commits:
             shard.touched.clear()
             if self._spent is not None and shard is changed[0]:
                 shard.use(self._spent())
+            shard.committed_s = now
             part = shard.write()
             put.update(part.put)
             publish += part.publish

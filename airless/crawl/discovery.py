@@ -11,7 +11,7 @@ from airless.crawl.offered import Offered
 from airless.crawl.request import Follow, Request, link
 from airless.crawl.scan import PageFollow, spellings
 from airless.crawl.scope import Scope
-from airless.crawl.settings import Settings
+from airless.crawl.settings import Dedup, Settings
 from airless.crawl.shard import Shard
 from airless.crawl.sitemap_seeds import SITEMAP_CALLBACKS
 from airless.crawl.sites import Site, Sites, host_key
@@ -21,10 +21,10 @@ logger = logging.getLogger("airless.crawl")
 
 # What is skipped is remembered under another fingerprint than its own: found nearer to a seed, or asked for
 # as a seed, it is crawled all the same.
-_CUT = 0x9E37_79B9_7F4A_7C15
-_REFUSED = 0xD1B5_4A32_D192_ED03
+CUT = 0x9E37_79B9_7F4A_7C15
+REFUSED = 0xD1B5_4A32_D192_ED03
 # And so is what was offered to another shard: having offered it is not having it.
-_SENT = 0x8CB9_2BA7_2F3D_8DD7
+SENT = 0x8CB9_2BA7_2F3D_8DD7
 
 _RECENT = 20_000
 
@@ -78,7 +78,7 @@ class Discovery:
                 self._sites,
                 shard.seen,
                 sort_query=self._dedup.sort_query,
-                twist=_REFUSED,
+                twist=REFUSED,
             )
             if refused:
                 shard.skip_seen(refused, "offsite")
@@ -134,7 +134,7 @@ class Discovery:
             )
             owner = site.owner or self._owner(shard, site, mark)
             if owner is None:
-                if not self._keeps_offers or shard.see(mark ^ _SENT):
+                if not self._keeps_offers or shard.see(mark ^ SENT):
                     shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
             elif self._by_level:
                 self._admit(owner, request, mark)
@@ -181,7 +181,7 @@ class Discovery:
                 hop.url,
             )
         if reason is not None:
-            self._skip(shard, hop, mark, _REFUSED, reason)
+            self._skip(shard, hop, mark, REFUSED, reason)
         else:
             self._place(shard, hop, mark)
 
@@ -218,11 +218,11 @@ class Discovery:
         if request.dont_filter:
             counts.discovered += 1
         elif self._max_depth is not None and request.depth > self._max_depth:
-            self._skip(shard, request, mark, _CUT, "depth")
+            self._skip(shard, request, mark, CUT, "depth")
             return
         elif not shard.see(mark):
             return
-        elif self._max_depth is not None and mark ^ _CUT in shard.seen:
+        elif self._max_depth is not None and mark ^ CUT in shard.seen:
             counts.skip("depth", -1)
         else:
             counts.discovered += 1
@@ -246,7 +246,7 @@ class Discovery:
         if self._refused(shard, mark, reason, twist) and request.seed and not request.redirects:
             shard.counts.seeds += 1
 
-    def _refused(self, shard: Shard, mark: int, reason: str, twist: int = _REFUSED) -> bool:
+    def _refused(self, shard: Shard, mark: int, reason: str, twist: int = REFUSED) -> bool:
         """Count a URL as skipped, unless it is known; whether it was new."""
         if mark in shard.seen or not shard.see(mark ^ twist):
             return False
@@ -255,7 +255,7 @@ class Discovery:
         return True
 
     def _mark(self, url: str) -> int:
-        return fingerprint(url if "?" not in url else dedup_key(url, self._dedup))
+        return mark_of(url, self._dedup)
 
     def _fingerprint(self, request: Request) -> int:
         if request.method == "GET" and request.body is None:
@@ -272,6 +272,11 @@ class Discovery:
             self._older, self._recent = self._recent, set()
         self._recent.add(url)
         return False
+
+
+def mark_of(url: str, dedup: Dedup) -> int:
+    """The fingerprint by which a page, asked for by GET, is known to have been seen. `url` is canonical."""
+    return fingerprint(url if "?" not in url else dedup_key(url, dedup))
 
 
 def _depth_below(parent: Request) -> int:

@@ -19,7 +19,7 @@ from airless.crawl.discovery import Discovery
 from airless.crawl.held import Held, entry_of
 from airless.crawl.inbox import Inbox
 from airless.crawl.packing import unpack
-from airless.crawl.received import Origin, origin_of
+from airless.crawl.received import UNPARKED, Origin, origin_of
 from airless.crawl.request import Request
 from airless.crawl.schedule import Schedule
 from airless.crawl.shard import ADMIT
@@ -221,7 +221,8 @@ class Intake:
             return _Arrived(delivery.id, *own)
         message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
         index, requests = self._requests_of(message)
-        return _Arrived(message.id, index, requests, bool(message.data.get(ADMIT)), origin_of(message.data))
+        id = str(message.data.get(UNPARKED, message.id))
+        return _Arrived(id, index, requests, bool(message.data.get(ADMIT)), origin_of(message.data))
 
     def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
         """A frontier message's shard, None for one that was published by hand, and its requests.

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from airless.crawl.sites import host_hash
 from airless.crawl.topics import FRONTIER
 
+JOBS = "jobs/"
+"""Below this is what each crawl is, and nothing else: all crawls are found by listing as many keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -22,7 +25,7 @@ class Layout:
 
     @property
     def job_key(self) -> str:
-        return f"crawl/{self.job}/job"
+        return f"{JOBS}{self.job}"
 
     @property
     def run_key(self) -> str:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from airless.core.errors import EngineError
-from airless.core.ports import Engine, StateWrite
+from airless.core.errors import Conflict, EngineError
+from airless.core.ports import Engine, StateWrite, Versioned
+from airless.core.steps import peek
 from airless.crawl.counts import Counts
 from airless.crawl.layout import Layout
 from airless.crawl.records import progress_of, read_document
 
+WAITING = "waiting"
 RUNNING = "running"
 INTERRUPTED = "interrupted"
 LIMITED = "limited"
 FINISHED = "finished"
 
+_TRIES = 20
+
 
 @dataclass(slots=True)
 class Record:
-    """The run's document. `seeded` counts the start requests published, in so many `messages`; `all_seeded`: all."""
+    """The run's document. `seeded` counts the start requests published, in so many `messages`; `all_seeded`: all.
+
+    Of a crawl that others work on, `counts` are its counters when it had come to its end, at `ended_at` (epoch).
+    """
 
     spider: str
     shards: int
@@ -37,10 +44,12 @@ class Record:
     private_hosts: list[str] = field(default_factory=list)
     output: str | None = None
     seeds: list[str] = field(default_factory=list)
+    counts: dict[str, Any] | None = None
+    ended_at: float = 0.0
 
 
 class Ledger:
-    """Reads and writes the run's document; the crawl's main process is the only one that does."""
+    """Reads and writes the run's document. On this machine the crawl's main process is the only one that does."""
 
     def __init__(self, engine: Engine, job: str) -> None:
         self._engine = engine
@@ -48,7 +57,27 @@ class Ledger:
         self._version: str | None = None
 
     async def load(self) -> Record | None:
-        stored = await self._engine.state.load(self._key)
+        return self._read(await self._engine.state.load(self._key))
+
+    async def look(self) -> Record | None:
+        """As `load`, disturbing nobody: seeds of which the publishing was cut off are not published by this."""
+        return self._read(await peek(self._engine.state, self._key))
+
+    async def amend(self, change: Callable[[Record], None]) -> Record | None:
+        """Change the record as it stands, whoever else writes it; for crawls that publish no seeds any more."""
+        for _ in range(_TRIES):
+            record = await self.look()
+            if record is None:
+                return None
+            change(record)
+            try:
+                await self.save(record)
+            except Conflict:
+                continue
+            return record
+        raise Conflict(self._key)
+
+    def _read(self, stored: Versioned | None) -> Record | None:
         if stored is None:
             return None
         self._version = stored.version

@@ -12,6 +12,9 @@ from typing import Any
 ORIGIN = "from"
 """The key in a message's data."""
 
+UNPARKED = "id"
+"""The key in a message's data under which one that was laid aside keeps the id that it had."""
+
 Origin = tuple[int, int]
 """Who sent a message, and its number among those from there to here."""
 

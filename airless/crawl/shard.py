@@ -104,6 +104,7 @@ class Shard:
             # What is known of a message by heart lacks the number that it was given.
             self._sent = None
         self.used: Usage | None = None
+        self.committed_s = 0.0
 
     @classmethod
     async def load(cls, engine: Engine, layout: Layout, index: int, sent: Sent | None = None) -> Shard:
@@ -378,7 +379,10 @@ class Shard:
         progress.update(
             (held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done
         )
-        besides = {} if self._in_steps is None else self._in_steps.to_dict()
+        besides = {}
+        if self._in_steps is not None:
+            besides = self._in_steps.to_dict()
+            besides["at"] = round(self.committed_s, 3)
         if self.used is not None:
             besides["usage"] = self.used.to_dict()
         return orjson.dumps(

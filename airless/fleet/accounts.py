@@ -22,7 +22,8 @@ _AT_ONCE = 16
 class Accounts:
     """The sums over all shards. `published` and `ended` count messages, `segments` names those of items, in order.
 
-    `usage` is what those who work on the crawl have used of a cloud, as far as they have told.
+    `last_s` is when something was committed last (epoch; 0.0: never). `usage` is what those who work on the crawl have
+    used of a cloud, as far as they have told.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -30,6 +31,7 @@ class Accounts:
     ended: int = 0
     segments: list[str] = field(default_factory=list)
     hosts: int = 0
+    last_s: float = 0.0
     usage: Usage = field(default_factory=Usage)
 
 
@@ -77,6 +79,7 @@ def _summed(documents: Iterable[Mapping[str, Any]]) -> Accounts:
         accounts.ended += ended
         accounts.segments += doc["items"]
         accounts.hosts += len(doc["hosts"])
+        accounts.last_s = max(accounts.last_s, doc.get("at", 0.0))
         if "usage" in doc:
             accounts.usage.add(Usage.from_dict(doc["usage"]))
     return accounts

@@ -16,7 +16,7 @@ from airless.crawl.discovery import Discovery
 from airless.crawl.http import private_seed_hosts, system_lookup
 from airless.crawl.job import Job, job_named
 from airless.crawl.ledger import Ledger, Record
-from airless.crawl.orders import order, unpark
+from airless.crawl.orders import CANCELLED, Orders, order, unpark
 from airless.crawl.seeding import Seeding
 from airless.crawl.spider import Spider
 from airless.crawl.urls import host_of, seed
@@ -61,18 +61,26 @@ def called(data: Mapping[str, Any], id: str, spider: type[Spider] | None = None)
 
 
 async def begin_called(engine: Engine, message: Message, clock: Clock) -> Job:
-    """Begin the crawl that a message calls for: the job. Raises ConfigError, and what `begin` raises."""
+    """Begin the crawl that a message calls for: the job. Raises ConfigError, and what `begin` raises.
+
+    A double of the call finishes a beginning that was cut off, and changes nothing else: the crawl may have been
+    paused in the meantime.
+    """
     job = called(message.data, message.id)
-    return (await begin(engine, job, clock, pages=job.settings.limits.pages))[0]
+    record = await Ledger(engine, job.name).look()
+    if record is not None and (record.all_seeded or record.status == CANCELLED):
+        return job
+    limits = job.settings.limits
+    return (await begin(engine, job, clock, pages=limits.pages, time_s=limits.time_s))[0]
 
 
 async def begin(
-    engine: Engine, job: Job, clock: Clock, *, pages: int | None = None
+    engine: Engine, job: Job, clock: Clock, *, pages: int | None = None, time_s: float | None = None
 ) -> tuple[Job, Record, Ledger]:
     """Begin the job, or take up the one of that name: the job as it was begun, its record, and who keeps that.
 
-    A beginning that was cut off is finished, and a crawl that stands still goes on, to so many `pages` in all. Raises
-    ConfigError where the name is another crawl's.
+    A beginning that was cut off is finished, and a crawl that stands still goes on, to so many `pages` in all and for
+    `time_s` from now on. Raises ConfigError where the name is another crawl's, or that of one that was cancelled.
     """
     ledger = Ledger(engine, job.name)
     spider = job.make_spider()
@@ -91,7 +99,17 @@ async def begin(
         )
         await ledger.save(record)
     fetched = (await read_accounts(engine, job.layout)).counts.fetched
-    await order(engine, job.layout, None, None if pages is None else max(0, pages - fetched))
+
+    def going_on(standing: Orders) -> Orders:
+        if standing.stop == CANCELLED:
+            raise ConfigError(f"the crawl {job.name!r} was cancelled: give this one another --job")
+        return Orders(
+            pages=None if pages is None else max(0, pages - fetched),
+            most_pages=pages,
+            until_s=None if time_s is None else clock.now() + time_s,
+        )
+
+    await order(engine, job.layout, going_on)
     spider = job.make_spider()
     discovery = Discovery(job.settings, job.scope(spider), job.layout, lambda index: None)
     seeding = Seeding(engine, job.layout, discovery, ledger, spider, sitemaps=job.settings.sitemaps)

@@ -12,8 +12,7 @@ from airless.cost.usage import Metered
 from airless.crawl.counts import Counts
 from airless.crawl.job import Job
 from airless.crawl.ledger import FINISHED, LIMITED, RUNNING, Ledger, Record
-from airless.crawl.orders import order, orders_of, parked, unpark
-from airless.crawl.settings import Limits
+from airless.crawl.orders import CANCELLED, MAX_PAGES, PAUSED, Orders, orders_of, parked, stop, unpark
 from airless.fleet.accounts import Accounts, AccountsReader
 from airless.local.crawl.run import Control, Progress, Result
 
@@ -34,7 +33,6 @@ class Follower:
         record: Record,
         ledger: Ledger,
         *,
-        limits: Limits,
         control: Control,
         clock: Clock,
         budget: CostBudget | None = None,
@@ -43,7 +41,6 @@ class Follower:
         self._job = job
         self._record = record
         self._ledger = ledger
-        self._limits = limits
         self._budget = budget
         self._control = control
         self._clock = clock
@@ -53,7 +50,8 @@ class Follower:
         self._stop: str | None = None
 
     async def run(self) -> tuple[Result, Accounts]:
-        """Until the crawl has ended or stands still at a limit, or `control` is interrupted: then it goes on.
+        """Until the crawl has ended or stands still (at a limit, or since somebody had it stop), or `control` is
+        interrupted: then it goes on.
 
         It has ended when as many messages have ended as were published, over all shards, in two readings alike:
         then nothing had changed between them. It stands still when all others are parked. The latter of the two has to
@@ -98,20 +96,23 @@ class Follower:
         left = accounts.published + self._record.messages - accounts.ended
         if left <= 0:
             return FINISHED
+        layout = self._job.layout
+        standing = await orders_of(self._engine, layout)
+        self._stop = standing.reason(self._clock.now())
         if self._stop is None:
-            self._stop = (await orders_of(self._engine, self._job.layout)).stop
-        if self._stop is None:
-            self._stop = self._limit_reached(accounts)
-            if self._stop is not None:
-                await order(self._engine, self._job.layout, self._stop)
+            limit = self._limit_reached(standing, accounts)
+            if limit is not None:
+                self._stop = (await stop(self._engine, layout, limit, number=standing.number)).stop
             return RUNNING
-        return LIMITED if await parked(self._engine, self._job.layout) >= left else RUNNING
+        if self._stop == CANCELLED:
+            return CANCELLED
+        if await parked(self._engine, layout) < left:
+            return RUNNING
+        return PAUSED if self._stop == PAUSED else LIMITED
 
-    def _limit_reached(self, accounts: Accounts) -> str | None:
-        if self._limits.pages is not None and accounts.counts.fetched >= self._limits.pages:
-            return "max_pages"
-        if self._limits.time_s is not None and self._seconds >= self._limits.time_s:
-            return "max_time"
+    def _limit_reached(self, standing: Orders, accounts: Accounts) -> str | None:
+        if standing.most_pages is not None and accounts.counts.fetched >= standing.most_pages:
+            return MAX_PAGES
         return None if self._budget is None else self._budget.stop_reason(accounts.usage)
 
     @property
@@ -119,12 +120,23 @@ class Follower:
         return self._clock.monotonic() - self._began
 
     async def _result(self, status: str, accounts: Accounts, before: Counts) -> Result:
-        record, counts = self._record, accounts.counts
-        if status != RUNNING:
+        counts = accounts.counts
+
+        def end(record: Record) -> None:
+            record.seconds += self._seconds
+            if record.status == CANCELLED:
+                return
             record.status = status
             record.reason = FINISHED if status == FINISHED else str(self._stop)
-            record.seconds += self._seconds
-            await self._ledger.save(record)
+            if status == FINISHED:
+                record.counts = counts.to_dict()
+                record.ended_at = accounts.last_s or self._clock.now()
+            elif status == CANCELLED:
+                record.ended_at = self._clock.now()
+
+        record = self._record
+        if status != RUNNING:
+            record = await self._ledger.amend(end) or record
         return Result(
             job=self._job.name,
             status=status,

@@ -28,7 +28,7 @@ from airless.crawl.fetcher import fetcher_of, within_files
 from airless.crawl.gate import robots_of
 from airless.crawl.inbox import BatchInbox
 from airless.crawl.job import Job, job_named
-from airless.crawl.orders import Orders, order, orders_of, park
+from airless.crawl.orders import CANCELLED, MAX_PAGES, Orders, orders_of, park, stop, take_back
 from airless.crawl.places import Places
 from airless.crawl.robots_cache import RobotsCache
 from airless.crawl.scope import Scope
@@ -46,8 +46,6 @@ logger = logging.getLogger("airless.crawl")
 _FETCH_SHARE = 0.5
 # Where batches come and go, each begins with its part of what a crawl alone begins with, as if there were so many.
 _SHARDS_AT_WORK = 4
-# How often the order to stop is looked for.
-_LOOK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +54,15 @@ class Terms:
 
     `wait_at_most_s`: where nothing can start for longer, times the shards that wait, the rest is handed back (what is
     cheaper is for a cost model to say); where time costs nothing, if the process is `crowded`. The first commit is made
-    after `commit_s`, since each costs requests, then they get rarer, up to `rarest_commit_s`. `jobs` are kept open
-    between invocations, the least recently used are closed. `places` bound the requests under way, of all batches
-    together. Its time is billed by `memory_mb` and `arch`.
+    after `commit_s`, since each costs requests, then they get rarer, up to `rarest_commit_s`. The order to stop is
+    looked for every `look_s`. `jobs` are kept open between invocations, the least recently used are closed. `places`
+    bound the requests under way, of all batches together. Its time is billed by `memory_mb` and `arch`.
     """
 
     wait_at_most_s: float = 1.0
     commit_s: float = 20.0
     rarest_commit_s: float = 60.0
+    look_s: float = 5.0
     jobs: int = 4
     memory_mb: int = 128
     arch: str = "x86_64"
@@ -156,8 +155,7 @@ class CrawlHost:
         company: Company,
     ) -> None:
         name, layout = opened.job.name, opened.job.layout
-        if await self._must_stop(engine, opened):
-            await park(engine, layout, deliveries)
+        if await self._stands_still(engine, opened, deliveries):
             await engine.queue.settle([Settlement.done(delivery) for delivery in deliveries])
             return
         shards = _by_shard(deliveries, layout.shards)
@@ -176,23 +174,38 @@ class CrawlHost:
         if opened.budget.spent:
             # Whoever follows the crawl may not have seen it yet, and what was handed back would come again at once.
             with contextlib.suppress(Conflict):
-                await order(engine, layout, "max_pages", opened.orders.pages)
+                await stop(engine, layout, MAX_PAGES, number=opened.orders.number)
             opened.look_at_s = -math.inf
 
     async def _obey(self, engine: Engine, opened: _Open, crawlers: Sequence[Crawler]) -> None:
         """Have crawlers that are at work stop when that is ordered."""
-        while not await self._must_stop(engine, opened):
-            await self._clock.sleep(_LOOK_S)
+        while await self._reason_to_stop(engine, opened) is None:
+            until_s = opened.orders.until_s
+            left_s = math.inf if until_s is None else until_s - self._clock.now()
+            await self._clock.sleep(max(0.0, min(self._terms.look_s, left_s)))
         for crawler in crawlers:
             crawler.stop()
 
-    async def _must_stop(self, engine: Engine, opened: _Open) -> bool:
-        """Whether the crawl has to stop; its orders are looked for now and then, and whenever it stood still."""
+    async def _stands_still(self, engine: Engine, opened: _Open, deliveries: Sequence[Delivery]) -> bool:
+        """Whether the crawl has to stop: then messages are laid aside, or of no use any more."""
+        reason = await self._reason_to_stop(engine, opened)
+        if reason is None or reason == CANCELLED:
+            return reason is not None
+        layout = opened.job.layout
+        await park(engine, layout, deliveries)
+        reason = await self._reason_to_stop(engine, opened)
+        if reason is None or reason == CANCELLED:
+            # Whoever let it go on in between may have looked for what is parked before this was.
+            await take_back(engine, layout, deliveries)
+        return reason is not None
+
+    async def _reason_to_stop(self, engine: Engine, opened: _Open) -> str | None:
+        """Why the crawl has to stop, if it has; orders are looked for now and then, and whenever it stood still."""
         now_s = self._clock.monotonic()
-        if now_s >= opened.look_at_s or opened.orders.stop is not None:
+        if now_s >= opened.look_at_s or opened.orders.reason(self._clock.now()) is not None:
             opened.obey(await orders_of(engine, opened.job.layout))
-            opened.look_at_s = now_s + _LOOK_S
-        return opened.orders.stop is not None
+            opened.look_at_s = now_s + self._terms.look_s
+        return opened.orders.reason(self._clock.now())
 
     async def _opened(self, engine: Engine, name: str, deadline: Deadline) -> _Open | None:
         """The job, open; None where there is none."""

@@ -39,6 +39,8 @@ _COMMIT_S = 5.0
 _FIRST_COMMIT_S, _RAREST_COMMIT_S = 0.1, 1.5
 # A host that can't be asked for longer is waited for by the queue, where others wait for the place.
 _WAIT_AT_MOST_S = 5.0
+# Who pauses a crawl waits for it; to look costs a broker next to nothing.
+_LOOK_S = 1.0
 _JOBS = 16
 
 # Shards at once, and their messages, of which each holds up to 200 requests. Few are taken at a time, or who asks first
@@ -94,6 +96,7 @@ class Crawling:
                 wait_at_most_s=_WAIT_AT_MOST_S,
                 commit_s=_FIRST_COMMIT_S,
                 rarest_commit_s=_RAREST_COMMIT_S,
+                look_s=_LOOK_S,
                 jobs=_JOBS,
                 crowded=self._crowded,
                 places=self._places,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from airless.core.clock import SystemClock
 from airless.cost.usage import Usage
 from airless.crawl.job import Job
-from airless.crawl.settings import Http, Limits, Pace, Settings
+from airless.crawl.settings import Http, Pace, Settings
 from airless.engines import open_engine
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.options import AwsOptions
@@ -93,9 +93,7 @@ async def crawl(web: Web, endpoint: str, size: Size, output: Path, *, limit_s: f
                 for _ in range(pollers)
             ]
             control = Control(on_progress=Telling())
-            follower = Follower(
-                engine, job, record, ledger, limits=Limits(), control=control, clock=SystemClock()
-            )
+            follower = Follower(engine, job, record, ledger, control=control, clock=SystemClock())
             following = asyncio.create_task(follower.run())
             done, _ = await asyncio.wait([following, *polls], return_when=asyncio.FIRST_COMPLETED)
             for task in done - {following}:

@@ -56,6 +56,13 @@ def test_nothing_is_said_of_the_rest_where_nothing_is_known_of_it() -> None:
     assert "left" not in line(progress(0, 1, waiting=500), 0.0, Limits(pages=10))
 
 
+def test_the_rate_of_a_crawl_that_is_looked_at_seldom_is_that_of_two_readings() -> None:
+    rate = Rate()
+    for reading in range(4):
+        last = rate.of(progress(300 * reading, 15.0 * reading))
+    assert last == pytest.approx(20.0)
+
+
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     rate = Rate()
     assert rate.of(progress(1_000, 0.0)) == 0.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,30 +43,6 @@ def job(web: Web) -> Job:
     return Job("job", "support.crawling:LinkSpider", (web.url("/0"),), settings, shards=4)
 
 
-@contextlib.asynccontextmanager
-async def at_work(fleet: Fleet) -> AsyncIterator[None]:
-    """A function works on what comes within the block."""
-
-    async def work() -> None:
-        host = fleet.process()
-        try:
-            while True:
-                if deliveries := await fleet.receive():
-                    ends = await fleet.invoke(host, deliveries)
-                    assert not ends.faults
-                await asyncio.sleep(0.02)
-        finally:
-            await host.aclose()
-
-    working = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
-
-
 async def followed(fleet: Fleet, job: Job, limits: Limits = Limits(), **options: Any) -> Any:  # noqa: B008
     engine = fleet.engine()
     async with asyncio.timeout(40):
@@ -78,7 +52,6 @@ async def followed(fleet: Fleet, job: Job, limits: Limits = Limits(), **options:
             begun,
             record,
             ledger,
-            limits=limits,
             control=Control(),
             clock=SystemClock(),
             **options,
@@ -88,7 +61,7 @@ async def followed(fleet: Fleet, job: Job, limits: Limits = Limits(), **options:
 
 async def test_a_crawl_is_followed_to_its_end_and_its_items_are_written(web: Web, tmp_path: Path) -> None:
     fleet = Fleet()
-    async with at_work(fleet):
+    async with fleet.at_work():
         result, accounts = await followed(fleet, job(web))
     assert (result.status, result.waiting, result.adds_up, result.counts.fetched) == (
         "finished",
@@ -107,7 +80,7 @@ async def test_a_crawl_is_followed_to_its_end_and_its_items_are_written(web: Web
 
 async def test_a_crawl_stands_still_at_its_page_limit_and_goes_on_with_a_higher_one(web: Web) -> None:
     fleet = Fleet(terms=Terms(commit_s=0.1))
-    async with at_work(fleet):
+    async with fleet.at_work():
         result, _ = await followed(fleet, job(web), Limits(pages=30))
         assert (result.status, result.reason, result.counts.fetched) == ("limited", "max_pages", 30)
         assert result.waiting > 0
@@ -126,7 +99,7 @@ async def test_a_crawl_stops_when_its_money_is_spent(web: Web) -> None:
     engine.usage = Usage()
     engine.usage.ask("s3.PutObject", times=1_000)
     fleet.engine = lambda: engine  # type: ignore[method-assign]
-    async with at_work(fleet):
+    async with fleet.at_work():
         result, _ = await followed(fleet, job(web), budget=CostBudget(0.001))
     assert (result.status, result.reason) == ("limited", "max_cost")
     assert result.counts.fetched < PAGES
@@ -144,12 +117,12 @@ async def test_a_crawl_goes_on_when_nobody_follows_it(web: Web) -> None:
     control = Control()
     engine = fleet.engine()
     begun, record, ledger = await begin(engine, job(web), SystemClock())
-    follower = Follower(engine, begun, record, ledger, limits=Limits(), control=control, clock=SystemClock())
+    follower = Follower(engine, begun, record, ledger, control=control, clock=SystemClock())
     following = asyncio.create_task(follower.run())
     await asyncio.sleep(0.1)
     control.interrupt()
     result, _ = await following
     assert result.status == "running"
-    async with at_work(fleet):
+    async with fleet.at_work():
         result, _ = await followed(fleet, job(web))
     assert (result.status, result.counts.fetched) == ("finished", PAGES)

@@ -16,7 +16,7 @@ from support.web import Web, chain, linking, star
 from airless.core.message import Message
 from airless.core.ports import Delivery
 from airless.crawl.gate import ROBOTS_TRIES
-from airless.crawl.orders import order, parked, unpark
+from airless.crawl.orders import Orders, order, parked, stop, unpark
 from airless.crawl.settings import Limits, Pace, Retry, Settings
 from airless.functions.aws_lambda_terms import terms_of
 from airless.functions.crawl import Terms
@@ -364,27 +364,26 @@ async def test_a_crawl_that_was_ordered_to_stop_is_parked_and_goes_on_later() ->
         fleet = Fleet(QUICK)
         await fleet.begin(site.url())
         engine = fleet.engine()
-        await order(engine, fleet.layout, "max_pages")
+        await stop(engine, fleet.layout, "max_pages")
         await fleet.run(fleet.process())
         assert site.requests() == []
         assert await parked(engine, fleet.layout) == 1
-        await order(engine, fleet.layout, None)
+        await order(engine, fleet.layout, lambda standing: Orders())
         await unpark(engine, fleet.layout)
         await fleet.run(fleet.process())
         assert site.paths() == sorted(star(5))
 
 
-async def test_an_order_to_stop_reaches_who_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airless.functions.crawl._LOOK_S", 0.1)
+async def test_an_order_to_stop_reaches_who_is_at_work() -> None:
     with Web(star(200), delay_s=0.05) as site:
-        fleet = Fleet(replace(QUICK, pace=Pace(per_host=1)))
+        fleet = Fleet(replace(QUICK, pace=Pace(per_host=1)), terms=Terms(look_s=0.1))
         await fleet.begin(site.url())
         host = fleet.process()
         await fleet.invoke(host, await fleet.receive())
         await fleet.invoke(host, await fleet.receive())
         working = asyncio.create_task(fleet.invoke(host, await fleet.receive()))
         await asyncio.sleep(0.3)
-        await order(fleet.engine(), fleet.layout, "max_pages")
+        await stop(fleet.engine(), fleet.layout, "max_pages")
         await asyncio.wait_for(working, 2)
         assert len(site.requests()) < 30
         await fleet.run(host)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
@@ -113,6 +115,33 @@ class Fleet:
             invocations += 1
             assert invocations <= most
         return invocations
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, processes: int = 1, *, left_s: float = 30.0) -> AsyncIterator[None]:
+        """Within the block so many processes work on what comes, each a consumer of its own."""
+
+        async def work() -> None:
+            host, consumer = self.process(), MemoryEngine(self.store, clock=self.clock)
+            try:
+                while True:
+                    if deliveries := await consumer.queue.receive(
+                        self.layout.topic, limit=10, lease_s=LEASE_S
+                    ):
+                        ends = await self.invoke(host, deliveries, left_s)
+                        assert not ends.faults
+                    await asyncio.sleep(0.02)
+            finally:
+                await host.aclose()
+                await consumer.aclose()
+
+        working = [asyncio.create_task(work()) for _ in range(processes)]
+        try:
+            yield
+        finally:
+            for task in working:
+                task.cancel()
+            ended = await asyncio.gather(*working, return_exceptions=True)
+            assert [type(end) for end in ended] == [asyncio.CancelledError] * processes, ended
 
     async def depth(self) -> Any:
         return await self._ports.queue.depth(self.layout.topic)

@@ -18,7 +18,7 @@ import orjson
 from airless.core.clock import SystemClock
 from airless.core.ports import Engine
 from airless.crawl.job import Job
-from airless.crawl.settings import Limits, Settings
+from airless.crawl.settings import Settings
 from airless.engines import open_engine
 from airless.fleet.begin import begin
 from airless.fleet.follow import Follower
@@ -107,9 +107,7 @@ async def crawl_to_its_end(url: str, job: Job, output: Path) -> tuple[Result, li
     """Begin a crawl that workers do, follow it to its end; how it ended, and the URLs of its items."""
     async with await open_engine(url) as engine:
         job, record, ledger = await begin(engine, job, SystemClock())
-        follower = Follower(
-            engine, job, record, ledger, limits=Limits(), control=Control(), clock=SystemClock()
-        )
+        follower = Follower(engine, job, record, ledger, control=Control(), clock=SystemClock())
         result, accounts = await follower.run()
         await write_items(engine, accounts.segments, str(output))
     return result, _urls(output)

@@ -10,7 +10,7 @@ from support.web import Web, chain, linking, star
 from support.workers import at_work, nothing_waits, until, worker
 
 from airless.core.message import Message
-from airless.crawl.orders import order, parked, unpark
+from airless.crawl.orders import PAUSED, Orders, order, parked, stop, unpark
 from airless.crawl.settings import Http, Pace, Settings
 from airless.worker.duty import Duty
 
@@ -125,12 +125,12 @@ async def test_a_crawl_that_was_ordered_to_stop_is_parked_and_goes_on_later() ->
         fleet = Fleet(QUICK)
         await fleet.begin(site.url())
         engine = fleet.engine()
-        await order(engine, fleet.layout, "cancelled")
+        await stop(engine, fleet.layout, PAUSED)
         async with at_work(worker(fleet)):
             await nothing_waits(fleet)
             assert site.requests() == []
             assert await parked(engine, fleet.layout) == 1
-            await order(engine, fleet.layout, None)
+            await order(engine, fleet.layout, lambda standing: Orders())
             await unpark(engine, fleet.layout)
             await nothing_waits(fleet)
         assert site.paths() == sorted(star(5))
