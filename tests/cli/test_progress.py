@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,12 @@ def progress(fetched: int = 0, seconds: float = 0.0, **numbers: int) -> Progress
 def test_a_line_has_pages_rate_queue_flights_failures_and_hosts() -> None:
     told = line(progress(1_234, 60, failed=5, waiting=5_010, in_flight=10, hosts=3), 20.66, Limits())
     assert told == "1,234 pages, 20.7/s, 5,000 queued, 10 of 1,000 in flight, 5 failed, 3 hosts"
+
+
+def test_a_line_of_a_crawl_of_others_has_what_is_known_of_it() -> None:
+    theirs = replace(progress(1_234, 60, waiting=10, hosts=2), limit=0)
+    assert line(theirs, 20.66, Limits()) == "1,234 pages, 20.7/s, 10 queued, 0 failed, 2 hosts to wait for"
+    assert "hosts" not in line(replace(theirs, hosts=0), 20.66, Limits())
 
 
 @pytest.mark.parametrize(

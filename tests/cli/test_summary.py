@@ -63,6 +63,22 @@ def test_the_summary_of_an_interrupted_crawl_says_how_to_go_on(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("paused", "Somebody paused it."),
+        ("cancelled", "It was cancelled: what waited is dropped."),
+        ("running", ""),
+    ],
+)
+def test_the_summary_of_a_crawl_that_somebody_stopped_says_so(
+    capsys: pytest.CaptureFixture[str], status: str, text: str
+) -> None:
+    said = told(capsys, result(status=status, reason=status, waiting=7))
+    assert text in said
+    assert "higher one" not in said
+
+
+@pytest.mark.parametrize(
     ("reason", "limit"), [("max_pages", "the page limit"), ("max_time", "the time limit")]
 )
 def test_the_summary_of_a_limited_crawl_names_the_limit(
