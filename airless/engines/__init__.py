@@ -8,8 +8,11 @@ from airless.core.clock import Clock
 from airless.core.errors import ConfigError
 from airless.core.ports import Engine, Secrets
 
-_BUILT = "sqlite:///relative/path.db, sqlite:////absolute/path.db, redis://HOST, aws://REGION?bucket=NAME and memory://"
-_PLANNED = frozenset({"nats", "gcp", "azure"})
+_BUILT = (
+    "sqlite:///relative/path.db, sqlite:////absolute/path.db, redis://HOST, nats://HOST, "
+    "aws://REGION?bucket=NAME and memory://"
+)
+_PLANNED = frozenset({"gcp", "azure"})
 
 
 class OpenEngine(Engine, Protocol):
@@ -55,6 +58,13 @@ async def open_engine(url: str, *, clock: Clock | None = None) -> OpenEngine:
             raise ConfigError("the redis engine needs redis-py: pip install 'airless[redis]'") from error
 
         return await RedisEngine.open(url, clock=clock)
+    if scheme in {"nats", "nats+tls"}:
+        try:
+            from airless.engines.nats.engine import NatsEngine
+        except ModuleNotFoundError as error:
+            raise ConfigError("the nats engine needs nats-py: pip install 'airless[nats]'") from error
+
+        return NatsEngine.open(url, clock=clock)
     if scheme in _PLANNED:
         raise ConfigError(f"the {scheme} engine is not in this version; there are {_BUILT}")
     raise ConfigError(f"there is no engine {scheme!r} ({url!r}); there are {_BUILT}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,6 +178,7 @@ class Connection:
                 user=None if token else options.user,
                 password=options.password,
                 token=token,
+                tls=_tls(options),
                 connect_timeout=_CONNECT_S,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=0,
@@ -311,6 +313,16 @@ def _with_pauses() -> Callable[[list[Any], dict[str, Any]], tuple[Any, float]]:
         return server, min(_LONGEST_PAUSE_S, _PAUSE_S * 2 ** min(int(server.reconnects), 6))
 
     return choose
+
+
+def _tls(options: NatsOptions) -> ssl.SSLContext | None:
+    """What TLS is spoken with, where it is. Raises ConfigError where the certificate can't be read."""
+    if not options.server.startswith("tls:"):
+        return None
+    try:
+        return ssl.create_default_context(cafile=options.ca)
+    except OSError as error:
+        raise ConfigError(f"the certificate {options.ca!r} can't be read: {error}") from error
 
 
 async def _noted(error: Exception) -> None:

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from airless.core.errors import ConfigError
 
 FORM = (
-    "nats://[USER:PASSWORD@]HOST[:PORT][?prefix=airless][&objects=file:///folder][&timeout=30]"
-    " (or tls:// for TLS)"
+    "nats://[USER:PASSWORD@]HOST[:PORT][?prefix=airless][&objects=file:///FOLDER][&timeout=30]"
+    " (nats+tls:// over TLS, with &ca=FILE where the system doesn't trust the server's certificate)"
 )
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_KNOWN = frozenset({"prefix", "objects", "timeout"})
+_KNOWN = frozenset({"prefix", "objects", "timeout", "ca"})
 _PORT = 4222
 
 
@@ -22,7 +22,7 @@ class NatsOptions:
     """Where the engine's things are, and how long its calls go on trying while the server is away.
 
     Streams are named ``{prefix}-…``, their subjects ``{prefix}.…``. `objects` is a folder (``file:///…``) for what
-    would else be in JetStream. A user without a password is a token.
+    would else be in JetStream. A user without a password is a token. `ca` is the certificate that signed the server's.
     """
 
     server: str
@@ -31,6 +31,7 @@ class NatsOptions:
     timeout_s: float = 30.0
     user: str | None = None
     password: str | None = None
+    ca: str | None = None
 
     @classmethod
     def parse(cls, url: str) -> NatsOptions:
@@ -51,12 +52,13 @@ class NatsOptions:
             raise ConfigError(f"{shown}: a prefix has up to 40 letters, digits, '-' and '_'")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return cls(
-            f"{parts.scheme.lower()}://{host}:{port}",
+            f"{'tls' if parts.scheme.lower().endswith('tls') else 'nats'}://{host}:{port}",
             prefix,
             given.get("objects") or None,
             _seconds(given.get("timeout") or "30", shown),
             None if parts.username is None else unquote(parts.username),
             None if parts.password is None else unquote(parts.password),
+            given.get("ca") or None,
         )
 
 
