@@ -23,6 +23,7 @@ from nats.aio.subscription import Subscription
 
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError, EngineError
+from airless.core.heeding import heeded
 from airless.engines.nats.faults import OTHER_CONFIG, Refused
 from airless.engines.nats.options import NatsOptions
 from airless.engines.nats.replies import Replies, status_of
@@ -144,7 +145,7 @@ class Connection:
             self.check_open()
             left_s = max(0.1, until - self.clock.monotonic())
             try:
-                return await call(min(_ANSWER_S, left_s))
+                return await heeded(call(min(_ANSWER_S, left_s)))
             except Refused as refused:
                 if not refused.passes:
                     raise

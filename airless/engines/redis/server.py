@@ -16,6 +16,7 @@ from redis.exceptions import NoScriptError
 
 from airless.core.clock import Clock
 from airless.core.errors import EngineError
+from airless.core.heeding import heeded
 from airless.engines.redis.faults import may_pass, translate
 from airless.engines.redis.options import RedisOptions
 from airless.engines.redis.scripts import script
@@ -101,7 +102,7 @@ class Server:
         while True:
             self.check_open()
             try:
-                return await call(again)
+                return await heeded(call(again))
             except Exception as error:
                 if not may_pass(error):
                     raise translate(error, self.options.place) from error
