@@ -50,7 +50,8 @@ _PASSING = (Broken, nats.errors.Error, OSError, TimeoutError)
 class Ask:
     """What is sent, and awaits one answer, or all up to a status where `most` is more.
 
-    `or_nobody`: that nobody is there to answer is an answer too. `named`: answers bear names of their own, as messages
+    `or_nobody`: that nobody is there to answer is an answer too; so is `or_silence`, that none came although the server
+    is there: no messages then. `named`: answers bear names of their own, as messages
     of a stream do, so that they need an inbox of their own.
     """
 
@@ -59,6 +60,7 @@ class Ask:
     headers: Mapping[str, str] | None = None
     most: int = 1
     or_nobody: bool = False
+    or_silence: bool = False
     named: bool = False
 
 
@@ -181,7 +183,7 @@ class Connection:
                 token=token,
                 tls=_tls(options),
                 connect_timeout=_CONNECT_S,
-                max_reconnect_attempts=-1,
+                max_reconnect_attempts=1,
                 reconnect_time_wait=0,
                 reconnect_to_server_handler=_with_pauses(),
                 allow_reconnect=False,
@@ -197,6 +199,7 @@ class Connection:
             raise
         # Only now: at first a server that isn't there is ours to wait for.
         client.options["allow_reconnect"] = True
+        client.options["max_reconnect_attempts"] = -1
         self._replies = Replies(client.new_inbox())
         await client.subscribe(
             f"{self._replies.inbox}.*", cb=self._replies.arrived, pending_msgs_limit=0, pending_bytes_limit=0
@@ -244,6 +247,11 @@ class Connection:
                 headers = dict(ask.headers) if ask.headers else None
                 await client.publish(ask.subject, ask.payload, reply=reply, headers=headers)
             await asyncio.wait(waiting.values(), timeout=answer_s)
+            if silent := [at for at, ask in asked if not waiting[at].done() and ask.or_silence]:
+                await client.flush(max(1, int(answer_s)))
+                for at in silent:
+                    if not waiting[at].done():
+                        waiting[at].set_result([])
             for done in waiting.values():
                 if not done.done():
                     raise TimeoutError("no answer came")
@@ -259,7 +267,7 @@ class Connection:
                     done.cancel()
                 elif not done.cancelled() and done.exception() is None:
                     got = done.result()
-                    if status_of(got[-1]) == _NO_RESPONDERS and not ask.or_nobody:
+                    if got and status_of(got[-1]) == _NO_RESPONDERS and not ask.or_nobody:
                         nobody = True
                     else:
                         answers[at] = got

@@ -81,7 +81,7 @@ class Ending:
     async def drop(self, arrived: Arrived, holding: Holding | None) -> None:
         """End a message whose body is gone, so that it was done once already."""
         if holding is None:
-            await self._unkeyed.tell({arrived.ack: DONE})
+            await self._done([arrived])
         elif await self._keyed.settle(holding, [arrived.seq], {}, []):
             await self._keyed.clean(holding, [arrived.seq], {})
 
@@ -99,7 +99,7 @@ class Ending:
     async def _move(self, arrived: Arrived, holding: Holding | None, move: Move) -> None:
         if holding is None:
             await self._sender.send([outgoing(arrived, move)])
-            await self._unkeyed.tell({arrived.ack: DONE})
+            await self._done([arrived])
         elif await self._keyed.settle(holding, [], {arrived.seq: (arrived, move)}, []):
             await self._keyed.clean(holding, [], {arrived.seq: (arrived, move)})
 
@@ -119,17 +119,23 @@ class Ending:
 
     async def _end_unkeyed(self, part: Sequence[tuple[Settlement, Lease]]) -> list[Lease]:
         """Those that turned out lost."""
-        copies, said = [], dict[str, bytes]()
+        copies, ended, waiting = [], list[Arrived](), dict[str, bytes]()
         for one, lease in part:
             if one.again and one.charge:
-                said[lease.arrived.ack] = again(one.delay_s)
+                waiting[lease.arrived.ack] = again(one.delay_s)
                 continue
-            said[lease.arrived.ack] = DONE
+            ended.append(lease.arrived)
             if one.again or one.dead is not None:
                 copies.append(outgoing(lease.arrived, self._where(one)))
         await self._sender.send(copies)
-        deaf = await self._unkeyed.tell(said)
+        deaf = await self._unkeyed.tell(waiting)
+        await self._done(ended)
         return [lease for _, lease in part if lease.arrived.ack in deaf]
+
+    async def _done(self, ended: Sequence[Arrived]) -> None:
+        """End messages; also those of which the server has forgotten that it handed them out."""
+        deaf = await self._unkeyed.tell({arrived.ack: DONE for arrived in ended})
+        await self._keyed.delete([arrived.seq for arrived in ended if arrived.ack in deaf])
 
     def _where(self, one: Settlement) -> Move:
         attempt = one.delivery.attempt + one.charge

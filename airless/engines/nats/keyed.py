@@ -115,7 +115,7 @@ class Keyed:
     ) -> None:
         """Send what was moved, then delete all that was settled."""
         await self._sender.send([outgoing(arrived, move) for arrived, move in moved.values()])
-        await self._delete([*done, *moved])
+        await self.delete([*done, *moved])
         async with holding.lock:
             holding.lane = holding.lane.cleaned(frozenset([*done, *moved]))
 
@@ -145,7 +145,7 @@ class Keyed:
         """Do what a dead consumer's settlement left to do; to do it twice is harmless."""
         moved = [of_lane(message, 0) for message in overdue if seq_of(message) in lane.moves]
         await self._sender.send([outgoing(arrived, lane.moves[arrived.seq]) for arrived in moved])
-        await self._delete([seq_of(message) for message in overdue])
+        await self.delete([seq_of(message) for message in overdue])
 
     async def _write(self, holding: Holding, lane: Lane) -> bool:
         """Write the record, if nobody else has since."""
@@ -178,7 +178,8 @@ class Keyed:
             lanes[records[subject_of(found)]] = unpacked(found.data, seq_of(found), since_of(found))
         return lanes
 
-    async def _delete(self, messages: Sequence[int]) -> None:
+    async def delete(self, messages: Sequence[int]) -> None:
+        """Delete messages of the queue, those that are there yet."""
         call = f"$JS.API.STREAM.MSG.DELETE.{self._connection.names.queue}"
         asked = [Ask(call, orjson.dumps({"seq": seq, "no_erase": True})) for seq in messages]
         for (answer,) in await self._connection.ask_all("deleting what is done", asked):

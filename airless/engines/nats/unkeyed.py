@@ -46,11 +46,16 @@ class Unkeyed:
         return []
 
     async def tell(self, said: Mapping[str, bytes]) -> set[str]:
-        """Say something of messages, by where their consumer hears it; where nobody hears any more."""
-        asked = [Ask(ack, word, or_nobody=True) for ack, word in said.items()]
+        """Say something of messages, by where their consumer hears it; where nobody hears any more, or knows of it.
+
+        A server that was killed has forgotten what it handed out in its last moments, and says nothing to it.
+        """
+        asked = [Ask(ack, word, or_nobody=True, or_silence=True) for ack, word in said.items()]
         answers = await self._connection.ask_all("settling", asked)
         return {
-            ack for ack, (answer,) in zip(said, answers, strict=True) if status_of(answer) == _NO_RESPONDERS
+            ack
+            for ack, answer in zip(said, answers, strict=True)
+            if not answer or status_of(answer[0]) == _NO_RESPONDERS
         }
 
     async def leased(self, subjects: Sequence[str]) -> int:
