@@ -8,7 +8,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airless.core.clock import Clock
 from airless.core.errors import Conflict, EngineError, LeaseLost
@@ -57,11 +57,12 @@ _FAILED = Retry(base_s=1.0, factor=2.0, cap_s=60.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """Messages of one shard at work."""
+    """Messages of one shard at work, until it is `over`."""
 
     deliveries: Sequence[Delivery]
     view: Acknowledging
     company: Company
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -195,21 +196,23 @@ class Crawling:
     def _begin(self, deliveries: Sequence[Delivery], working: asyncio.TaskGroup) -> None:
         batch = _Batch(deliveries, Acknowledging(self._engine, deliveries), self._host.company())
         earlier = self._batches.get(batch.key)
-        if earlier is None:
-            self._batches[batch.key] = batch
-        else:
+        self._batches[batch.key] = batch
+        if earlier is not None and len(earlier.view.ended) < len(earlier.deliveries):
             # The broker has given it up already: its leases have run out.
             earlier.company.cut_off()
-        if self._stopping or earlier is not None:
+        if self._stopping:
             batch.company.stop()
-        working.create_task(self._work(batch))
+        working.create_task(self._work(batch, earlier))
 
-    async def _work(self, batch: _Batch) -> None:
+    async def _work(self, batch: _Batch, earlier: _Batch | None) -> None:
+        """Work on a batch once the one before of its shard is over, whose messages have ended already."""
         RUN.set(batch.key[0].removeprefix(f"{FRONTIER}/"))
         holding = Holding(batch.deliveries, batch.view.ended, batch.company.cut_off)
         self._leases.hold(holding)
         began_s, faults = self._clock.now(), list[Exception]()
         try:
+            if earlier is not None:
+                await self._await_end(earlier, batch)
             tried = [d for d in batch.deliveries if d.attempt >= _FAILED.max_deliveries]
             if tried:
                 await self._give_up(batch.view, tried, "its consumers died of it")
@@ -224,7 +227,16 @@ class Crawling:
             if self._batches.get(batch.key) is batch:
                 del self._batches[batch.key]
             self._count(batch, began_s, faults)
+            batch.over.set()
             self._ended.set()
+
+    async def _await_end(self, earlier: _Batch, batch: _Batch) -> None:
+        """Until it is over; where that takes longer than it can, others shall have what waits for it."""
+        try:
+            async with asyncio.timeout(self._lease_s):
+                await earlier.over.wait()
+        except TimeoutError:
+            batch.company.stop()
 
     def _count(self, batch: _Batch, began_s: float, faults: Sequence[Exception]) -> None:
         counts = batch.company.counted()

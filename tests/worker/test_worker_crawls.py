@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from support.functions import Fleet
 from support.web import Web, chain, linking, star
 from support.workers import at_work, nothing_waits, until, worker
@@ -12,6 +14,7 @@ from support.workers import at_work, nothing_waits, until, worker
 from airless.core.message import Message
 from airless.crawl.orders import PAUSED, Orders, order, parked, stop, unpark
 from airless.crawl.settings import Http, Pace, Settings
+from airless.functions.crawl import CrawlHost
 from airless.worker.duty import Duty
 
 QUICK = Settings(obey_robots=False)
@@ -32,6 +35,29 @@ async def test_a_worker_brings_every_page_once() -> None:
     done = one.standing().done
     assert done.pages["fetched", ""] == done.items == 61
     assert done.messages["frontier", "done"] >= 2
+
+
+async def test_what_comes_for_a_shard_while_its_last_batch_is_closing_waits_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = CrawlHost.run
+
+    async def closing_slowly(self: CrawlHost, *arguments: Any) -> list[Exception]:
+        faults = await run(self, *arguments)
+        await asyncio.sleep(0.05)
+        return faults
+
+    monkeypatch.setattr(CrawlHost, "run", closing_slowly)
+    pages = chain(30)
+    with Web(pages) as site:
+        fleet = Fleet(QUICK, shards=1)
+        await fleet.begin(site.url("/0"))
+        one = worker(fleet)
+        async with at_work(one):
+            await nothing_waits(fleet)
+    assert fleet.item_urls() == sorted(site.url(path) for path in pages)
+    messages = one.standing().done.messages
+    assert (messages["frontier", "done"], messages["frontier", "handed_back"]) == (31, 0)
 
 
 async def test_workers_share_a_crawl_of_many_hosts_without_doing_a_page_twice() -> None:
