@@ -222,6 +222,18 @@ async def test_a_server_asks_for_a_password(tmp_path: Path) -> None:
             assert await engine.state.load("a") is None
 
 
+async def test_over_tls_with_a_certificate_that_is_trusted(tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path)
+    with NatsServer(tmp_path, more=f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}') as server:
+        url = server.url.replace("nats:", "nats+tls:")
+        async with await open_engine(f"{url}?ca={certificate}") as engine:
+            await engine.objects.put("tls", b"1")
+            assert await engine.objects.get("tls") == b"1"
+        async with await open_engine(f"{url}?timeout=1") as engine:
+            with pytest.raises(ConfigError, match="certificate"):
+                await engine.objects.put("tls", b"2")
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -256,3 +268,11 @@ def test_opening_another_engine_loads_nothing_of_nats() -> None:
         "assert not [name for name in sys.modules if 'boto' in name or 'engines.sqlite' in name]\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key

@@ -11,8 +11,6 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 import nats
@@ -24,6 +22,7 @@ from nats.aio.subscription import Subscription
 from airless.core.clock import Clock
 from airless.core.errors import ConfigError, EngineError
 from airless.core.heeding import heeded
+from airless.engines.nats.asking import Ask, said, seconds_of, window
 from airless.engines.nats.faults import OTHER_CONFIG, Refused
 from airless.engines.nats.options import NatsOptions
 from airless.engines.nats.replies import Replies, status_of
@@ -32,9 +31,8 @@ from airless.engines.nats.streams import Names, configs
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-# So much is on its way at a time, and so long an answer may take before it is asked for again.
-_WINDOW, _WINDOW_BYTES = 2000, 8 * 1024 * 1024
-_ANSWER_S, _CONNECT_S, _PING_S = 5.0, 5, 5
+# So long an answer may take before it is asked for again.
+_ANSWER_S, _CONNECT_S, _PING_S, _CLOSE_S = 5.0, 5, 5, 0.5
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _NO_RESPONDERS = 503
 
@@ -44,24 +42,6 @@ class Broken(Exception):
 
 
 _PASSING = (Broken, nats.errors.Error, OSError, TimeoutError)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is sent, and awaits one answer, or all up to a status where `most` is more.
-
-    `or_nobody`: that nobody is there to answer is an answer too; so is `or_silence`, that none came although the server
-    is there: no messages then. `named`: answers bear names of their own, as messages
-    of a stream do, so that they need an inbox of their own.
-    """
-
-    subject: str
-    payload: bytes = b""
-    headers: Mapping[str, str] | None = None
-    most: int = 1
-    or_nobody: bool = False
-    or_silence: bool = False
-    named: bool = False
 
 
 class Connection:
@@ -104,8 +84,8 @@ class Connection:
         async def some(answer_s: float) -> None:
             left = [at for at in range(len(asked)) if at not in answers]
             while left:
-                window = _window([asked[at] for at in left])
-                part, left = left[:window], left[window:]
+                most = window([asked[at] for at in left])
+                part, left = left[:most], left[most:]
                 await self._ready(answer_s)
                 await self._send([(at, asked[at]) for at in part], answers, answer_s)
 
@@ -193,7 +173,9 @@ class Connection:
                 error_cb=_noted,
             )
         except BaseException as error:
-            await client.close()
+            await _given_up(client)
+            if isinstance(error, ssl.SSLCertVerificationError):
+                raise ConfigError(f"the certificate of {options.server} isn't trusted: {error}") from error
             if isinstance(error, nats.errors.Error) and "uthori" in str(error):
                 raise ConfigError(f"{options.server} doesn't take these credentials: {error}") from error
             raise
@@ -289,31 +271,6 @@ class Connection:
         self._up.set()
 
 
-def said(message: Msg) -> dict[str, Any]:
-    """An answer in JSON. Raises Refused."""
-    answer: dict[str, Any] = orjson.loads(message.data)
-    if error := answer.get("error"):
-        raise Refused(error)
-    return answer
-
-
-def seconds_of(timestamp: str) -> float:
-    """Epoch seconds of a time as NATS writes it, RFC 3339 with nanoseconds."""
-    day, _, fraction = timestamp.rstrip("Z").partition(".")
-    whole = datetime.fromisoformat(f"{day}+00:00").timestamp()
-    return whole + float(f"0.{fraction or 0}")
-
-
-def _window(asked: Sequence[Ask]) -> int:
-    """How many of these may be on their way together."""
-    size = 0
-    for at, ask in enumerate(asked[:_WINDOW]):
-        size += len(ask.payload)
-        if size > _WINDOW_BYTES and at:
-            return at
-    return min(len(asked), _WINDOW)
-
-
 def _with_pauses() -> Callable[[list[Any], dict[str, Any]], tuple[Any, float]]:
     """Which server is tried when the connection broke, and after how long."""
 
@@ -332,6 +289,15 @@ def _tls(options: NatsOptions) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=options.ca)
     except OSError as error:
         raise ConfigError(f"the certificate {options.ca!r} can't be read: {error}") from error
+
+
+async def _given_up(client: Client) -> None:
+    """Close a connection that didn't come about; one whose TLS failed doesn't end by itself."""
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await client.close()
+    except TimeoutError:
+        _log.debug("a connection to NATS that failed was left to the system")
 
 
 async def _noted(error: Exception) -> None:

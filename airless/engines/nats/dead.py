@@ -9,7 +9,8 @@ from nats.aio.msg import Msg
 
 from airless.core.ports import DeadLetter
 from airless.engines.nats.arrived import of_lane
-from airless.engines.nats.connection import Ask, Connection, said
+from airless.engines.nats.asking import Ask, said
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import NO_MESSAGE, Refused
 from airless.engines.nats.reading import batch, seq_of
 from airless.engines.nats.sending import Outgoing, Sender

@@ -11,7 +11,8 @@ import orjson
 from nats.aio.msg import Msg
 
 from airless.engines.nats.arrived import Arrived, of_lane
-from airless.engines.nats.connection import Ask, Connection, said
+from airless.engines.nats.asking import Ask, said
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import NO_MESSAGE, Refused
 from airless.engines.nats.lanes import Lane, Move, packed, unpacked
 from airless.engines.nats.leases import Holding

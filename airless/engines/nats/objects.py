@@ -9,7 +9,8 @@ import orjson
 from nats.aio.msg import Msg
 
 from airless.core.errors import EngineError
-from airless.engines.nats.connection import Ask, Connection, said
+from airless.engines.nats.asking import Ask, said
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import Refused
 from airless.engines.nats.reading import first_of, last, subject_of, subjects_in
 from airless.engines.nats.subjects import below, decoded, encoded

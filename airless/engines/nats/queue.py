@@ -17,9 +17,10 @@ from airless.core.codec import encode
 from airless.core.errors import EngineError, LeaseLost
 from airless.core.message import Message
 from airless.core.ports import DeadLetter, Delivery, Depth, Objects, Settlement
+from airless.engines.nats.asking import Ask
 from airless.engines.nats.bells import Bells
 from airless.engines.nats.claims import Claims
-from airless.engines.nats.connection import Ask, Connection
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.dead import Letters
 from airless.engines.nats.ending import Ending
 from airless.engines.nats.intake import Intake, Leased

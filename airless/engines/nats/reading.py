@@ -8,7 +8,8 @@ import orjson
 from nats.aio.msg import Msg
 
 from airless.core.errors import EngineError
-from airless.engines.nats.connection import Ask, Connection, seconds_of
+from airless.engines.nats.asking import Ask, seconds_of
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import Refused
 from airless.engines.nats.replies import status_of
 

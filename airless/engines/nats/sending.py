@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from airless.core.at_once import each
+from airless.engines.nats.asking import Ask, said
 from airless.engines.nats.claims import Claims
-from airless.engines.nats.connection import Ask, Connection, said
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import Refused
 from airless.engines.nats.subjects import encoded, lane_of
 from airless.engines.nats.wire import (

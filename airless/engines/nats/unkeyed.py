@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from airless.engines.nats.arrived import Arrived, of_pull
-from airless.engines.nats.connection import Ask, Connection
+from airless.engines.nats.asking import Ask
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import OTHER_CONSUMER, Refused
 from airless.engines.nats.replies import status_of
 from airless.engines.nats.subjects import digest

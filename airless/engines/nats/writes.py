@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-from airless.engines.nats.connection import Ask, Connection, said
+from airless.engines.nats.asking import Ask, said
+from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import WRONG_SEQUENCE, Refused
 from airless.engines.nats.replies import status_of
 
