@@ -11,7 +11,6 @@ from support.lambdas import Functions
 from support.many_hosts import ManyHosts
 
 from airless.core.clock import SystemClock
-from airless.crawl.settings import Limits
 from airless.engines import open_engine
 from airless.engines.aws.options import AwsOptions
 from airless.fleet.begin import begin
@@ -43,9 +42,7 @@ async def test_a_fleet_under_fire_brings_every_page_once_and_asks_no_host_too_fa
                 visibility_s=12,
                 doubled=0.05,
             )
-            follower = Follower(
-                engine, job, record, ledger, limits=Limits(), control=Control(), clock=SystemClock()
-            )
+            follower = Follower(engine, job, record, ledger, control=Control(), clock=SystemClock())
             async with asyncio.timeout(400), functions.at_work("frontier"):
                 following = asyncio.create_task(follower.run())
                 while not following.done():
