@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,8 @@ def test_a_crawl_delay_of_the_host_is_kept(folder: Folder) -> None:
         folder.crawl(web_.url())
         gaps = web_.gaps_s()
     assert len(gaps) == 4
-    assert min(gaps) >= 0.45
+    # From the first one on: behind a request that the machine was late with, the next one comes sooner.
+    assert all(at >= 0.5 * number - 0.05 for number, at in enumerate(accumulate(gaps), 1))
 
 
 def test_a_host_that_asks_for_a_pause_gets_it_and_no_page_is_lost(folder: Folder) -> None:
