@@ -43,8 +43,8 @@ def pragma(statement: str) -> Callable[[sqlite3.Connection], object]:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("redis://localhost", "not in this version"),
         ("gcp://project", "not in this version"),
+        ("azure://account", "not in this version"),
         ("aws://eu-central-1", "names no bucket"),
         ("mysql://localhost", "there is no engine 'mysql'"),
         ("airless.db", "no engine URL"),
