@@ -1,4 +1,4 @@
-"""The links that were offered lately, by how pages spell them: bounded memories of most repeats, none of which misleads.
+"""The links that were offered lately, by how pages spell them: bounded memories of most repeats that never mislead.
 
 What they hold was offered, so whoever has them must be sure that the offers hold: a commit that fails takes with it
 what it would have made durable, and then they have to go, too.

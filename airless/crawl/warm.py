@@ -9,7 +9,6 @@ from airless.crawl.layout import Layout
 from airless.crawl.met import Met
 from airless.crawl.shard import Shard
 
-
 # A shard's links that are remembered by how they are spelled, in up to sixteen bytes each.
 _LINKS = 1 << 16
 _REMEMBERING = 32
