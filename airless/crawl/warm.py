@@ -10,7 +10,7 @@ from airless.crawl.met import Met
 from airless.crawl.shard import Shard
 
 # A shard's links that are remembered by how they are spelled, in up to sixteen bytes each.
-_LINKS = 1 << 16
+_LINKS = 1 << 15
 _REMEMBERING = 32
 
 
