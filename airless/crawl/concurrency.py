@@ -257,7 +257,8 @@ class Meter:
             self._known[index] = now
             ended += now[0] - before[0]
             faults += now[1] - before[1]
-        return ended, faults
+        # Failures that are tried again are taken from the counters.
+        return max(0, ended), max(0, faults)
 
 
 def _ended(counts: Counts) -> tuple[int, int]:

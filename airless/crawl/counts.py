@@ -56,6 +56,11 @@ class Counts:
         self.failed += 1
         self.failures[reason] = self.failures.get(reason, 0) + 1
 
+    def bring_back(self, reason: str) -> None:
+        """One that had failed waits once more."""
+        self.failed -= 1
+        self.failures[reason] = self.failures.get(reason, 0) - 1
+
     def add(self, other: Counts) -> None:
         for name in _TOTALS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -79,8 +84,7 @@ class Counts:
 
     def to_dict(self) -> dict[str, Any]:
         totals: dict[str, Any] = {name: getattr(self, name) for name in _TOTALS}
-        skipped = {reason: number for reason, number in sorted(self.skipped.items()) if number}
-        return {**totals, "skipped": skipped, "failures": dict(sorted(self.failures.items()))}
+        return {**totals, "skipped": _some(self.skipped), "failures": _some(self.failures)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Counts:
@@ -90,6 +94,10 @@ class Counts:
         counts.skipped = dict(data.get("skipped", {}))
         counts.failures = dict(data.get("failures", {}))
         return counts
+
+
+def _some(counts: Mapping[str, int]) -> dict[str, int]:
+    return {reason: number for reason, number in sorted(counts.items()) if number}
 
 
 def _more(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:

@@ -342,7 +342,7 @@ class Crawler:
         """What becomes of a request that brought no page."""
         counts = shard.counts
         if outcome.kind == "failed":
-            counts.fail(outcome.reason)
+            shard.fail(request, outcome.reason, self._clock.now())
         elif outcome.kind == "skipped":
             counts.skip(outcome.reason)
         elif outcome.kind == "redirected":

@@ -11,18 +11,20 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from airless.crawl.failed import Failed
 from airless.crawl.received import Origin, Received
 
 
 class InSteps:
-    """The names of a shard's segments of items, what it has received, and how much it has sent to each shard."""
+    """The names of a shard's segments of items, what it has received, how much it has sent to each, what failed."""
 
-    __slots__ = ("items", "received", "sent_to")
+    __slots__ = ("failed", "items", "received", "sent_to")
 
     def __init__(self) -> None:
         self.items: list[str] = []
         self.received = Received()
         self.sent_to: dict[int, int] = {}
+        self.failed = Failed()
 
     @staticmethod
     def mark() -> str:
@@ -41,6 +43,7 @@ class InSteps:
             "items": self.items,
             "received": self.received.to_list(),
             "sent_to": list(self.sent_to.items()),
+            **self.failed.to_dict(),
         }
 
     @classmethod
@@ -50,4 +53,5 @@ class InSteps:
         kept.items = list(doc["items"])
         kept.received = Received.from_list(doc["received"])
         kept.sent_to = {int(to): int(number) for to, number in doc["sent_to"]}
+        kept.failed = Failed.from_dict(doc)
         return kept

@@ -16,6 +16,7 @@ from airless.core.message import Message
 from airless.core.ports import Delivery, Settlement
 from airless.crawl.budget import Budget
 from airless.crawl.discovery import Discovery
+from airless.crawl.failed import called_for
 from airless.crawl.held import Held, entry_of
 from airless.crawl.inbox import Inbox
 from airless.crawl.packing import unpack
@@ -40,13 +41,17 @@ FIRST_POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """A message that was read. Without a shard somebody published it by hand; `admit` leaves the decision to it."""
+    """A message that was read. Without a shard somebody published it by hand; `admit` leaves the decision to it.
+
+    One that has failed requests tried `again`, for the reasons there or for any, holds none itself.
+    """
 
     id: str
     shard: int | None
     requests: list[Request]
     admit: bool = False
     origin: Origin | None = None
+    again: tuple[str, ...] | None = None
 
 
 class Intake:
@@ -195,6 +200,9 @@ class Intake:
         held = Held(lease, arrived.id, shard.index, len(requests), origin=arrived.origin)
         if shard.has_applied(held):
             shard.end_double(held)
+        elif arrived.again is not None:
+            await self._shards.bring_back(shard, arrived.again)
+            shard.end_message(held)
         elif index is None:
             self._discovery.offer(shard, requests)
             shard.end_message(held)
@@ -220,9 +228,11 @@ class Intake:
         if own is not None:
             return _Arrived(delivery.id, *own)
         message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
+        id, origin = str(message.data.get(UNPARKED, message.id)), origin_of(message.data)
+        if (again := called_for(message.data)) is not None:
+            return _Arrived(id, self._shard_of(message), [], origin=origin, again=again)
         index, requests = self._requests_of(message)
-        id = str(message.data.get(UNPARKED, message.id))
-        return _Arrived(id, index, requests, bool(message.data.get(ADMIT)), origin_of(message.data))
+        return _Arrived(id, index, requests, bool(message.data.get(ADMIT)), origin)
 
     def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
         """A frontier message's shard, None for one that was published by hand, and its requests.
@@ -232,17 +242,22 @@ class Intake:
         requests = unpack(message.data)
         if not requests:
             raise MessageError("no requests in a frontier message")
+        if message.data.get("shard") is not None:
+            return self._shard_of(message), requests
+        for request in requests:
+            url = canonical(request.url)
+            if url is None:
+                raise MessageError(f"{request.url!r} is no URL to fetch")
+            request.url = url
+        return None, requests
+
+    def _shard_of(self, message: Message) -> int:
+        """The shard that a message names. Raises MessageError."""
         index = message.data.get("shard")
         shards = self._shards.layout.shards
-        if index is None:
-            for request in requests:
-                url = canonical(request.url)
-                if url is None:
-                    raise MessageError(f"{request.url!r} is no URL to fetch")
-                request.url = url
-        elif type(index) is not int or not 0 <= index < shards:
+        if type(index) is not int or not 0 <= index < shards:
             raise MessageError(f"shard {index!r} of a crawl with {shards}")
-        return index, requests
+        return index
 
     def _saturated_for(self, hosts: set[str]) -> float:
         """Seconds until these hosts can use more requests; 0 where one of them has little in hand."""

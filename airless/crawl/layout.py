@@ -52,6 +52,10 @@ class Layout:
         return f"items/{self.job}/"
 
     @property
+    def failed_prefix(self) -> str:
+        return f"failed/{self.job}/"
+
+    @property
     def seen_prefix(self) -> str:
         return f"seen/{self.job}/"
 

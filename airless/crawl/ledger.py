@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -64,12 +64,18 @@ class Ledger:
         return self._read(await peek(self._engine.state, self._key))
 
     async def amend(self, change: Callable[[Record], None]) -> Record | None:
-        """Change the record as it stands, whoever else writes it; for crawls that publish no seeds any more."""
+        """Change the record as it stands, whoever else writes it; for crawls that publish no seeds any more.
+
+        A change that changes nothing writes nothing.
+        """
         for _ in range(_TRIES):
             record = await self.look()
             if record is None:
                 return None
+            before = replace(record)
             change(record)
+            if record == before:
+                return record
             try:
                 await self.save(record)
             except Conflict:

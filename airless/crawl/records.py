@@ -40,6 +40,16 @@ async def read_segments(engine: Engine, names: Sequence[str]) -> list[bytes]:
     return [_checked(name, data) for name, data in zip(names, segments, strict=True)]
 
 
+async def read_failed(engine: Engine, names: Sequence[str]) -> list[bytes]:
+    """Segments of failed requests, read side by side. Raises EngineError where one is missing."""
+    found = []
+    for name, data in zip(names, await each(engine.objects.get, names, at_once=_AT_ONCE), strict=True):
+        if data is None:
+            raise EngineError(f"the segment {name!r} of failed requests is missing")
+        found.append(data)
+    return found
+
+
 def _checked(name: str, data: bytes | None) -> bytes:
     if data is None:
         raise EngineError(f"the segment {name!r} of seen URLs is missing; --restart begins anew")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
 from airless.core.ports import Engine, Settlement, StateWrite, Versioned
 from airless.crawl.counts import Counts
+from airless.crawl.failed import Failed, Failure
 from airless.crawl.held import Held
 from airless.crawl.in_steps import InSteps
 from airless.crawl.layout import Layout
@@ -247,6 +248,26 @@ class Shard:
             self._progress[held.id] = (held.total, held.done)
         self._settle[held.delivery.id] = Settlement.retry(held.delivery, delay_s, charge=False)
 
+    def fail(self, request: Request, reason: str, at_s: float) -> None:
+        """A request has failed for good. Where others may want it tried again, it is kept."""
+        self.counts.fail(reason)
+        if self._in_steps is not None:
+            self._in_steps.failed.note(Failure(request, reason, at_s))
+
+    @property
+    def failed(self) -> Failed:
+        """What has failed and is kept; nothing where nobody asks for it."""
+        return Failed() if self._in_steps is None else self._in_steps.failed
+
+    def bring_back(self, segments: Mapping[str, bytes], reasons: Collection[str]) -> list[Failure]:
+        """Publish again what has failed for these reasons, or for any: they wait once more. See `Failed.take`."""
+        failures = self.failed.take(segments, reasons)
+        for failure in failures:
+            self.counts.bring_back(failure.reason)
+            failure.request.attempt = 0
+            self.send(failure.request)
+        return failures
+
     def see(self, fingerprint: int) -> bool:
         """Mark a fingerprint as seen; True if it was new."""
         if self.seen.add(fingerprint):
@@ -322,7 +343,7 @@ class Shard:
         delete: list[str] = []
         if self._merged is not None:
             put[self._merged.name] = self._merged.data
-            delete = self._merged.replaces
+            delete += self._merged.replaces
             self._merged = None
         self._seq += 1
         if self._items:
@@ -331,6 +352,11 @@ class Shard:
             self._items = []
             if self._in_steps is not None:
                 self._in_steps.items.append(name)
+        if self._in_steps is not None:
+            name = f"{self.layout.failed_prefix}{self.index:05d}/{self._seq:012d}{self._mark()}"
+            segment, gone = self._in_steps.failed.write(name)
+            put.update(segment)
+            delete += gone
         self._delta += pack_fingerprints(self._marks)
         self._marks.clear()
         if len(self._delta) >= _DELTA_LIMIT * 8:

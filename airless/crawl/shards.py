@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from airless.core.ports import Engine, Settlement
 from airless.crawl.counts import Counts
+from airless.crawl.failed import AT_A_CALL
 from airless.crawl.layout import Layout
 from airless.crawl.levels import Levels
 from airless.crawl.pace import HostPace
+from airless.crawl.records import read_failed
 from airless.crawl.request import Request
 from airless.crawl.schedule import HostQueue
 from airless.crawl.sent import Sent
@@ -69,6 +71,20 @@ class Shards:
                 for depth, number in shard.levels.items():
                     self.levels.enter(depth, number)
         return shard
+
+    async def bring_back(self, shard: Shard, reasons: Collection[str]) -> None:
+        """Publish what has failed of a shard once more, as much of it as is read at once. See `Shard.bring_back`.
+
+        Raises EngineError where it can't be read.
+        """
+        segments: dict[str, bytes] = {}
+        # A commit that is made meanwhile may move the latest of it to a segment.
+        while missing := [name for name in shard.failed.segments[:AT_A_CALL] if name not in segments]:
+            segments.update(zip(missing, await read_failed(self._engine, missing), strict=True))
+        for failure in shard.bring_back(segments, reasons):
+            # What has come since is counted without what was there before.
+            self._came_with[shard.index].bring_back(failure.reason)
+            self.entered(shard, failure.request)
 
     def counted(self) -> Counts:
         """What has been counted since the shards came here."""

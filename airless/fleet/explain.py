@@ -6,6 +6,7 @@ told says so.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from airless.core.errors import AirlessError
 from airless.core.ports import Engine, Objects
 from airless.crawl.concurrency import Bounds
 from airless.crawl.discovery import mark_of
+from airless.crawl.failed import Failure
 from airless.crawl.fetcher import fetcher_of
 from airless.crawl.gate import robots_of
 from airless.crawl.layout import Layout
@@ -25,8 +27,9 @@ from airless.crawl.urls import dedup_key, origin, trap
 from airless.crawl.visit import target_of
 from airless.fleet.traces import Marks, Traces
 
-FETCHED, ENDED, WAITING, SKIPPED, NOT_MET, UNCERTAIN = (
+FETCHED, FAILED, ENDED, WAITING, SKIPPED, NOT_MET, UNCERTAIN = (
     "fetched",
+    "failed",
     "ended",
     "waiting",
     "skipped",
@@ -95,13 +98,27 @@ async def explain(engine: Engine, case: Case, url: str, clock: Clock) -> Explain
     facts["item"] = item
     if item is not None:
         return Explained(url, FETCHED, "an item of it is committed", facts)
-    if marks is not None and marks.admitted:
+    failure = None if marks is None else await traces.failure(marks, url)
+    if failure is not None:
+        facts["failed"] = _failed(failure)
+        verdict, why = FAILED, f"{failure.reason}; airless retry has it tried again"
+    elif marks is not None and marks.admitted:
         verdict, why = await _admitted(case, traces, marks, url, facts)
     elif marks is not None and marks.too_deep:
         verdict, why = SKIPPED, f"it is more than {settings.limits.depth} links away from the seeds"
     else:
         verdict, why = await _not_admitted(case, traces, mark, url, over, facts)
     return Explained(url, verdict, why, facts)
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    """What is kept of a failure, as JSON data."""
+    return {
+        "reason": failure.reason,
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(failure.at_s)),
+        "tries": failure.request.attempt + 1,
+        "referrer": failure.request.referrer,
+    }
 
 
 async def _admitted(
@@ -116,9 +133,12 @@ async def _admitted(
                 "it was taken in, and nothing of its shard waits: it was fetched, was a redirect, failed, or was "
                 "forbidden. Items that were written to the output are found there alone"
             )
+        how = "it was a redirect, or was forbidden"
+        if marks.failed is None:
+            how = "it was a redirect, failed, or was forbidden"
         return ENDED, (
             "it was taken in, and nothing of its shard waits: it was fetched without giving an item that names it, or "
-            "it was a redirect, failed, or was forbidden. Which one isn't kept of a single page"
+            f"{how}. Which one isn't kept of a single page"
         )
     parked = await traces.parked(url)
     if parked:

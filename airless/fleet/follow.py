@@ -93,8 +93,7 @@ class Follower:
             await unpark(self._engine, self._job.layout)
 
     async def _status(self, accounts: Accounts) -> str:
-        left = accounts.published + self._record.messages - accounts.ended
-        if left <= 0:
+        if self._left(accounts) <= 0 and await self._left_now(accounts) <= 0:
             return FINISHED
         layout = self._job.layout
         standing = await orders_of(self._engine, layout)
@@ -106,9 +105,19 @@ class Follower:
             return RUNNING
         if self._stop == CANCELLED:
             return CANCELLED
-        if await parked(self._engine, layout) < left:
+        aside = await parked(self._engine, layout)
+        if aside < self._left(accounts) or aside < await self._left_now(accounts):
             return RUNNING
         return PAUSED if self._stop == PAUSED else LIMITED
+
+    def _left(self, accounts: Accounts) -> int:
+        """How many messages have not ended."""
+        return accounts.published + self._record.messages - accounts.ended
+
+    async def _left_now(self, accounts: Accounts) -> int:
+        """As `_left`; somebody may have had what failed tried again since the record was read."""
+        self._record = await self._ledger.look() or self._record
+        return self._left(accounts)
 
     def _limit_reached(self, standing: Orders, accounts: Accounts) -> str | None:
         if standing.most_pages is not None and accounts.counts.fetched >= standing.most_pages:
@@ -120,9 +129,11 @@ class Follower:
         return self._clock.monotonic() - self._began
 
     async def _result(self, status: str, accounts: Accounts, before: Counts) -> Result:
-        counts = accounts.counts
+        counts, messages = accounts.counts, self._record.messages
 
         def end(record: Record) -> None:
+            if record.messages != messages:
+                return  # it goes on: somebody has what failed tried again
             record.seconds += self._seconds
             if record.status == CANCELLED:
                 return

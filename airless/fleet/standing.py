@@ -135,11 +135,14 @@ class Look:
 
     async def _record_end(self, record: Record, status: str, accounts: Accounts) -> Standing:
         def end(standing: Record) -> None:
+            if standing.messages != record.messages:
+                return  # somebody has what failed tried again
             standing.status = standing.reason = status
             standing.counts = accounts.counts.to_dict()
             standing.ended_at = standing.ended_at or accounts.last_s or self._clock.now()
 
-        return _ended(self._job, await self._ledger.amend(end) or record)
+        record = await self._ledger.amend(end) or record
+        return _ended(self._job, record) if record.status == status else await self.look()
 
     def _stands(self, record: Record, status: str, accounts: Accounts, **more: Any) -> Standing:
         return Standing(

@@ -16,6 +16,7 @@ from airless.core.ports import DeadLetters, Engine
 from airless.core.steps import peek
 from airless.crawl.counts import Counts
 from airless.crawl.discovery import CUT, REFUSED, SENT
+from airless.crawl.failed import Failed, Failure
 from airless.crawl.layout import Layout
 from airless.crawl.packing import unpack
 from airless.crawl.records import read_document
@@ -28,7 +29,8 @@ _MOST_LETTERS = 1_000
 class Marks:
     """What a shard has noted of a page: it was admitted, is too deep, was refused where it was found, or sent on.
 
-    `waiting` are the URLs that it has admitted and that have not ended.
+    `waiting` are the URLs that it has admitted and that have not ended; `failed` those that have failed, None where
+    that isn't kept.
     """
 
     shard: int
@@ -38,6 +40,7 @@ class Marks:
     sent: bool
     waiting: int
     items: Sequence[str]
+    failed: Failed | None
 
 
 class Traces:
@@ -69,6 +72,7 @@ class Traces:
             sent="sent" in found,
             waiting=Counts.from_dict(doc["counts"]).waiting,
             items=doc.get("items", ()),
+            failed=Failed.from_dict(doc) if "failed" in doc else None,
         )
 
     async def finders(self, mark: int) -> AsyncIterator[Marks]:
@@ -92,6 +96,21 @@ class Traces:
                 for line in (data or b"").splitlines():
                     if quoted in line and url in (item := orjson.loads(line)).values():
                         return dict(item)
+        return None
+
+    async def failure(self, marks: Marks, url: str) -> Failure | None:
+        """The latest failure of this URL that a shard has kept."""
+        if marks.failed is None:
+            return None
+        quoted = orjson.dumps(url)
+        for line in reversed(marks.failed.tail):
+            if quoted in line and (failure := Failure.from_line(line)).request.url == url:
+                return failure
+        for name in reversed(marks.failed.segments):
+            # One that is gone was called for just now.
+            for line in reversed((await self._engine.objects.get(name) or b"").splitlines()):
+                if quoted in line and (failure := Failure.from_line(line)).request.url == url:
+                    return failure
         return None
 
     async def parked(self, url: str) -> bool | None:

@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 from support.site import Site
 from support.valkey import Valkey
+from support.web import Page, Web, star
 from support.worker_command import worker_command
 
 from airless.cli import COMMANDS, cli
@@ -207,12 +208,45 @@ def test_what_a_crawl_gave_up_comes_back(there: There) -> None:
         asyncio.run(give_up())
         told = json.loads(there.ask("explain", site.url, "--job", "sick", "--json").stdout)
         assert told["verdict"] == "waiting"
-        assert there.ask("retry", "sick").stdout == "1 message came back on frontier/sick\n"
-        assert there.ask("retry", "sick").stdout == "nothing was given up on frontier/sick\n"
+        back = there.ask("retry", "sick").stdout.splitlines()
+        assert back == ["1 message came back on frontier/sick", "sick goes on: 0 pages, 0 URLs wait"]
+        assert there.ask("retry", "sick").stdout == "nothing of sick has failed or was given up\n"
         assert "there is no job 'sicker'" in there.ask("retry", "sicker", expect=2).stderr
+        assert "there is no job 'sicker'" in there.ask("retry", "sicker", "--list", expect=2).stderr
         with worker_command(there.folder, there.url, "-n", 1):
             there.until("sick", lambda one: one["status"] == "finished")
         assert there.items("sick") == sorted(site.urls())
+
+
+def test_pages_that_failed_are_listed_explained_and_tried_again(there: There) -> None:
+    pages: dict[str, Page] = {**star(20), "/3": 500, "/4": 500, "/5": 404}
+    with Web(pages) as web, worker_command(there.folder, there.url, "-n", 1):
+        there.crawl(web.url(), "--job", "ill", "--ignore-robots", "--detach")
+        ended = there.until("ill", lambda one: one["status"] == "finished")
+        assert (ended["fetched"], ended["failed"]) == (18, 3)
+        assert sorted(there.ask("retry", "ill", "--list").stdout.splitlines()) == [
+            f"http_404  {web.url('/5')}",
+            f"http_500  {web.url('/3')}",
+            f"http_500  {web.url('/4')}",
+        ]
+        (gone,) = map(
+            json.loads,
+            there.ask("retry", "ill", "--list", "--json", "--reason", "http_404").stdout.splitlines(),
+        )
+        assert (gone["url"], gone["tries"], gone["referrer"]) == (web.url("/5"), 1, web.url("/"))
+        told = json.loads(there.ask("explain", web.url("/3"), "--job", "ill", "--json").stdout)
+        assert (told["verdict"], told["failed"]["tries"]) == ("failed", 3)
+        web.pages.update(star(20))
+        web.asked.clear()
+        back = there.ask("retry", "ill", "--reason", "http_500").stdout.splitlines()
+        assert back[0] == "2 pages are tried again: 2 http_500"
+        there.until("ill", lambda one: one["status"] == "finished")
+        assert there.ask("retry", "ill").stdout.startswith("1 page is tried again: 1 http_404\nill goes on: ")
+        ended = there.until("ill", lambda one: one["status"] == "finished")
+        assert (ended["fetched"], ended["failed"], ended["waiting"]) == (21, 0, 0)
+        assert web.paths() == ["/3", "/4", "/5"]
+        assert there.items("ill") == sorted(web.url(path) for path in star(20))
+        assert there.ask("retry", "ill", "--json", expect=2)
 
 
 def test_on_aws_crawls_are_begun_listed_and_stopped_too(ministack_endpoint: str, tmp_path: Path) -> None:
@@ -228,7 +262,7 @@ def test_on_aws_crawls_are_begun_listed_and_stopped_too(ministack_endpoint: str,
         assert there.ask("resume", "weekly").stdout.startswith("weekly goes on: ")
         told = there.ask("explain", site.url, "--job", "weekly").stdout
         assert told.startswith("waiting: it is a seed")
-        assert "nothing was given up" in there.ask("retry", "weekly").stdout
+        assert "nothing of weekly has failed" in there.ask("retry", "weekly").stdout
         assert there.ask("cancel", "weekly", "--yes").stdout.startswith("weekly is cancelled: 0 pages")
         assert there.job("weekly")["status"] == "cancelled"
 

@@ -81,7 +81,7 @@ async def test_of_a_crawl_that_has_finished_nearly_all_is_known(web: Web) -> Non
     for path, verdict, why in [
         ("/a?utm_source=mail", "ended", "without giving an item"),
         ("/private", "skipped", "robots.txt forbids it"),
-        ("/gone", "ended", "failed"),
+        ("/gone", "failed", "http_404; airless retry"),
         ("/x/x/x/x/x/x/", "skipped", "more often than 4 times; a page led to it"),
         ("/y/y/y/y/y/y/", "skipped", "more often than 4 times; no page has led to it"),
         ("/long?" + "x" * 3_000, "skipped", "longer than the 2,048 characters"),
@@ -91,6 +91,8 @@ async def test_of_a_crawl_that_has_finished_nearly_all_is_known(web: Web) -> Non
         told = await asked(fleet, job, web.url(path))
         assert told.verdict == verdict, told
         assert why in told.why
+    gone = (await asked(fleet, job, web.url("/gone"))).facts["failed"]
+    assert (gone["reason"], gone["tries"], gone["referrer"]) == ("http_404", 1, web.url("/"))
     other = await asked(fleet, job, "http://elsewhere.test/", robots=False)
     assert (other.verdict, other.facts["scope"], other.facts["robots"]) == (
         "skipped",
