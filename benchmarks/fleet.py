@@ -39,6 +39,7 @@ from benchmarks.crawl.course import PORT, Course, Variant
 from benchmarks.crawl.nginx import Server
 from benchmarks.crawl.verdict import verify
 from benchmarks.record import Table
+from benchmarks.workers import at_work
 from tests.support.brokers import BROKERS
 
 LOCAL = "sqlite"
@@ -47,7 +48,6 @@ SPIDERS = {"links": SITE_SPIDER, "fields": "benchmarks.crawl.contenders.airless_
 _CONCURRENCY, _PER_HOST = 64, 32
 _LOOK_S = 0.02
 _LIMIT_S = 300.0
-_START_S = 30.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -142,9 +142,7 @@ async def _on_broker(
     job = Job("fleet", spider, course.seeds, Settings(pace=pace, http=http))
     with ExitStack() as ending:
         server = ending.enter_context(BROKERS[name](folder))
-        worker = _worker(server.url, processes, folder, ending)
-        await asyncio.to_thread(_await_readiness, folder / "log.worker", processes)
-        children = _below(worker.pid)
+        children = ending.enter_context(at_work(server.url, processes, folder))
         client_s, broker_s = _cpu_s(children), _cpu_s([server.pid])
         async with asyncio.timeout(_LIMIT_S), await open_engine(server.url) as engine:
             began_s = time.monotonic()
@@ -158,34 +156,6 @@ async def _on_broker(
             took = Took(wall_s, _cpu_s(children) - client_s, _cpu_s([server.pid]) - broker_s, 0.0)
             await write_items(engine, accounts.segments, str(output))
     return took
-
-
-def _worker(url: str, processes: int, folder: Path, ending: ExitStack) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "airless", "worker", "--engine", url, "-n", str(processes)]
-    with (folder / "log.worker").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def end() -> None:
-        process.terminate()
-        process.wait(_START_S)
-
-    ending.callback(end)
-    return process
-
-
-def _await_readiness(log: Path, processes: int) -> None:
-    """Until all have said that they serve. Raises RuntimeError where that takes too long."""
-    until_s = time.monotonic() + _START_S
-    while f"{processes} processes serve" not in log.read_text():
-        if time.monotonic() > until_s:
-            raise RuntimeError(f"no worker came up: {log.read_text()[-2_000:]}")
-        time.sleep(_LOOK_S)
-    # The last of them may be about to connect.
-    time.sleep(1.0)
-
-
-def _below(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _cpu_s(pids: Sequence[int]) -> float:
