@@ -39,7 +39,7 @@ from benchmarks.crawl.course import PORT, Course, Variant
 from benchmarks.crawl.nginx import Server
 from benchmarks.crawl.verdict import verify
 from benchmarks.record import Table
-from benchmarks.workers import at_work
+from benchmarks.workers import at_work, below
 from tests.support.brokers import BROKERS
 
 LOCAL = "sqlite"
@@ -74,10 +74,10 @@ def measure(*, quick: bool) -> Table:
             pid = int((server.run / "nginx.pid").read_text())
             for number in range(runs if quick else runs + 1):
                 for name, processes in CASES:
-                    before_s = _cpu_s(_below(pid))
+                    before_s = _cpu_s(below(pid))
                     with tempfile.TemporaryDirectory() as folder:
                         took = _once(name, processes, spider, course, Path(folder))
-                    took = replace(took, site_s=_cpu_s(_below(pid)) - before_s)
+                    took = replace(took, site_s=_cpu_s(below(pid)) - before_s)
                     if quick or number:
                         taken[name, processes].append(took)
                     print(f"{what}, {name}: {pages / took.wall_s:,.0f} pages/s", file=sys.stderr, flush=True)

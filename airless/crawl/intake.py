@@ -35,6 +35,8 @@ SHARD_BUFFER = 1_000
 BUFFER = 8_000
 LOW = BUFFER // 4
 MOST_BUFFERED = 64_000
+# Nothing but a consumer's death counts as a try of a frontier message. After so many, who knows of which request.
+APART_AFTER = 3
 POLL_S = 0.1
 FIRST_POLL_S = 0.01
 
@@ -215,6 +217,14 @@ class Intake:
         else:
             shard.hold(held)
             left = [position for position in range(held.total) if not held.done >> position & 1]
+            if delivery.attempt >= APART_AFTER and len(left) > 1:
+                logger.warning(
+                    "consumers of message %s on %s died %d times: its %d requests are tried one by one",
+                    *(delivery.id, delivery.topic, delivery.attempt, len(left)),
+                )
+                shard.take_apart(held, [requests[position] for position in left])
+                self._changed()
+                return
             shard.buffered += len(left)
             for host, positions in groupby(left, hosts.__getitem__):
                 self._schedule.add(

@@ -101,6 +101,7 @@ class Shard:
         self._out: list[Request] = []
         self._later: dict[int, list[Request]] = {}
         self._foreign: dict[int, list[Request]] = {}
+        self._apart: list[Request] = []
         self._settle: dict[str, Settlement] = {}
         self._sent = sent
         self._published = 0
@@ -268,6 +269,11 @@ class Shard:
             self.send(failure.request)
         return failures
 
+    def take_apart(self, held: Held, left: Iterable[Request]) -> None:
+        """Publish what is left of a message as one message a request, and end it: who dies of one spares the others."""
+        self._apart += left
+        self.end_message(held)
+
     def see(self, fingerprint: int) -> bool:
         """Mark a fingerprint as seen; True if it was new."""
         if self.seen.add(fingerprint):
@@ -418,7 +424,9 @@ class Shard:
         for shard, requests in self._foreign.items():
             for batch in in_batches(requests, BATCH_REQUESTS):
                 yield message(shard, batch, admitted=False)
-        self._out, self._later, self._foreign = [], {}, {}
+        for request in self._apart:
+            yield message(self.index, [request])
+        self._out, self._later, self._foreign, self._apart = [], {}, {}, []
 
     def _document(self) -> bytes:
         progress = {id: [total, f"{done:x}"] for id, (total, done) in self._progress.items()}

@@ -16,6 +16,7 @@ from airless.core.failure import error_text
 from airless.core.ports import Delivery, Engine, Settlement
 from airless.core.retry import Retry
 from airless.crawl.counts import Counts
+from airless.crawl.intake import APART_AFTER
 from airless.crawl.places import Places
 from airless.crawl.topics import FRONTIER
 from airless.functions.acknowledging import Acknowledging
@@ -40,7 +41,7 @@ _FIRST_COMMIT_S, _RAREST_COMMIT_S = 0.1, 1.5
 # A host that can't be asked for longer is waited for by the queue, where others wait for the place.
 _WAIT_AT_MOST_S = 5.0
 # Who pauses a crawl waits for it; to look costs a broker next to nothing.
-_LOOK_S = 1.0
+_ORDERS_S = 1.0
 _JOBS = 16
 
 # Shards at once, and their messages, of which each holds up to 200 requests. Few are taken at a time, or who asks first
@@ -102,7 +103,7 @@ class Crawling:
                 wait_at_most_s=_WAIT_AT_MOST_S,
                 commit_s=_FIRST_COMMIT_S,
                 rarest_commit_s=_RAREST_COMMIT_S,
-                look_s=_LOOK_S,
+                look_s=_ORDERS_S,
                 jobs=_JOBS,
                 crowded=self._crowded,
                 places=self._places,
@@ -225,6 +226,7 @@ class Crawling:
             if tried:
                 await self._give_up(batch.view, tried, "its consumers died of it")
             fresh = [delivery for delivery in batch.deliveries if delivery not in tried]
+            fresh = list(await self._less_tried(batch, fresh))
             if fresh:
                 faults = await self._host.run(batch.view, fresh, self._deadline(), batch.company)
             await self._hand_back(batch, faults)
@@ -241,6 +243,22 @@ class Crawling:
             self._count(batch, began_s, faults)
             batch.over.set()
             self._ended.set()
+
+    async def _less_tried(self, batch: _Batch, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Those that consumers died of least often, of which fewer the more often they did; others are handed back.
+
+        So a message that kills its consumers is soon alone. Then it waits a moment, since those of other shards that
+        died with it begin again when it does.
+        """
+        tries = min((delivery.attempt for delivery in deliveries), default=0)
+        most = len(deliveries) if not tries else max(1, _AT_A_TIME >> tries)
+        chosen = [delivery for delivery in deliveries if delivery.attempt == tries][:most]
+        others = [delivery for delivery in deliveries if delivery not in chosen]
+        if others:
+            await batch.view.settle([Settlement.retry(delivery, charge=False) for delivery in others])
+        if tries >= APART_AFTER:
+            await self._clock.sleep(self._rng.uniform(0.0, min(0.25 * tries, _LONGEST_PAUSE_S)))
+        return chosen
 
     def _goes_on(self, batch: _Batch) -> bool:
         """Whether this process takes what there is of the shard by now: it knows the shard, and others don't."""

@@ -15,6 +15,7 @@ from airless.core.errors import Conflict, EngineError, LeaseLost
 from airless.core.ports import Commit, Delivery
 from airless.crawl.crawler import LEASE_S, Crawler
 from airless.crawl.inbox import BatchInbox, QueueInbox
+from airless.crawl.intake import APART_AFTER
 from airless.crawl.request import Request
 from airless.crawl.settings import Pace, Settings
 from airless.crawl.stint import Stint
@@ -338,3 +339,39 @@ async def test_one_of_two_crawlers_may_die_and_another_takes_its_shards() -> Non
     await crawl.run()
     assert crawl.item_urls() == urls_of(300)
     assert (await crawl.counts()).fetched == 300
+
+
+async def test_a_message_of_which_consumers_died_time_after_time_is_tried_one_request_at_a_time() -> None:
+    crawl = Crawl(site(40))
+    await crawl.seed(*urls_of(40)[:10])
+    await crawl.invoke()
+    batch = [replace(delivery, attempt=APART_AFTER) for delivery in await crawl.batch()]
+    assert len(batch) == 1
+    crawler = crawl.crawler(inbox=BatchInbox(batch))
+    await crawl.run(crawler)
+    assert crawler.counted().fetched == 0
+    singles = await crawl.engine.queue.depth(crawl.layout.topic)
+    assert (singles.messages, singles.weight) == (10, 10)
+    assert (await crawl.counts()).waiting == 10
+    alone = [replace(delivery, attempt=APART_AFTER) for delivery in await crawl.batch(1)]
+    await crawl.run(crawl.crawler(inbox=BatchInbox(alone)))
+    assert (await crawl.counts()).fetched == 1
+    await crawl.run()
+    counts = await crawl.counts()
+    assert crawl.item_urls() == urls_of(40)
+    assert (counts.fetched, counts.discovered, counts.waiting) == (40, 40, 0)
+
+
+async def test_what_has_ended_of_a_message_is_not_tried_again_when_it_is_taken_apart() -> None:
+    crawl = Crawl(site(10, latency_s=1.0), settings=replace(FEW, pace=Pace(concurrency=2, adaptive=False)))
+    await crawl.seed(*urls_of(10))
+    await crawl.invoke()
+    crawler = crawl.crawler(inbox=BatchInbox(await crawl.batch()))
+    await crawl.run(crawler, until=lambda: crawler.counted().fetched >= 3)
+    done = crawler.counted().fetched
+    assert 3 <= done < 10
+    batch = [replace(delivery, attempt=APART_AFTER) for delivery in await crawl.batch()]
+    await crawl.run(crawl.crawler(inbox=BatchInbox(batch)))
+    assert (await crawl.engine.queue.depth(crawl.layout.topic)).messages == 10 - done
+    await crawl.run()
+    assert crawl.item_urls() == urls_of(10)

@@ -1,10 +1,12 @@
-"""Operators that the tests of workers run."""
+"""Operators and spiders that the tests of workers run."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from typing import Any
 
+from airless import Follow, Response, Spider
 from airless.core.errors import PermanentError
 from airless.operators import EventOperator
 
@@ -18,3 +20,13 @@ class Keeping(EventOperator):
         if data.get("die"):
             os._exit(9)
         self.put(f"kept/{self.message_id}", f"{topic} {data.get('n')} {os.getpid()}".encode())
+
+
+class Dying(Spider):
+    """Follows links, and dies of page 13."""
+
+    async def parse(self, response: Response) -> AsyncIterator[dict[str, Any] | Follow]:
+        if response.url.endswith("/13.html"):
+            os._exit(9)
+        yield {"url": response.url}
+        yield response.follow_all()

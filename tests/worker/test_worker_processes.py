@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
 import time
 from pathlib import Path
 
-from support.site import Site
+from support.site import Site, links_of
 from support.valkey import Valkey
 from support.worker_command import WorkerCommand, crawl_to_its_end, job_of, nothing_on, worker_command
 
@@ -19,9 +20,12 @@ from airless.core.ports import DeadLetters
 from airless.crawl.job import Job
 from airless.crawl.settings import Pace, Settings
 from airless.engines import open_engine
+from airless.fleet.accounts import read_accounts
 from airless.fleet.begin import begin
+from airless.fleet.items import write_items
 
 KEEPING = "worker.operators_on_workers:Keeping"
+DYING = "worker.operators_on_workers:Dying"
 QUICK = Settings(obey_robots=False, pace=Pace(per_host=8))
 PAGES = 300
 
@@ -64,6 +68,28 @@ async def test_every_page_comes_once_while_processes_are_killed(engine_url: str,
         assert urls == sorted(site.urls())
         assert (result.status, result.adds_up, result.waiting) == ("finished", True, 0)
     assert kills > 2
+
+
+async def test_a_page_of_which_processes_die_holds_up_no_other(engine_url: str, tmp_path: Path) -> None:
+    with Site(40) as site, worker_command(tmp_path, engine_url, "-n", 4, "--lease", 1):
+        async with await open_engine(engine_url) as engine:
+            job = Job("dying", DYING, (site.url,), QUICK)
+            job, _, _ = await begin(engine, job, SystemClock())
+            # All but the page, and but those that it alone links to.
+            reached = {0}
+            while more := {n for at in reached - {13} for n in links_of(at, 40)} - reached:
+                reached |= more
+            async with asyncio.timeout(120):
+                while True:
+                    accounts = await read_accounts(engine, job.layout)
+                    if accounts.counts.fetched == len(reached) - 1:
+                        break
+                    await asyncio.sleep(0.1)
+            await write_items(engine, accounts.segments, str(tmp_path / "items.jsonl"))
+        items = [json.loads(line)["url"] for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+        assert sorted(items) == sorted(f"{site.origin}/p/{n}.html" for n in reached - {13})
+        assert (accounts.counts.failed, accounts.counts.waiting) == (0, 1)
+        assert site.asked["/p/13.html"] >= 3
 
 
 async def test_a_worker_drained_in_mid_crawl_hands_back_what_it_has_and_another_goes_on_at_once(
