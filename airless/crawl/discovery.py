@@ -89,6 +89,10 @@ class Discovery:
         if urls:
             self._take(shard, parent, follow, self._in_scope(shard, urls))
 
+    def let_go(self) -> None:
+        """Forget the sites, which know their shards."""
+        self._sites.clear()
+
     def _of_trees(self) -> Offered:
         """The memory for the links of pages that were parsed."""
         if self._offered is None:
