@@ -243,6 +243,15 @@ class Crawler:
         finally:
             self._workers.close()
 
+    def let_go(self) -> None:
+        """Forget shards and hosts, once it has run and been counted.
+
+        Its parts know each other, so that it is there until garbage is collected: seen URLs are too much for that.
+        """
+        self._shards.let_go()
+        self._discovery.let_go()
+        self._schedule.let_go()
+
     async def _turn(self, queue: HostQueue, entry: Entry) -> None:
         if self._lanes is not None:
             left = await self._lanes.run(queue, entry)

@@ -83,6 +83,10 @@ class Discovery:
         if urls:
             self._take(shard, parent, follow, self._in_scope(shard, urls))
 
+    def let_go(self) -> None:
+        """Forget the sites, which know their shards."""
+        self._sites.clear()
+
     def _canonical(self, shard: Shard, follow: Follow) -> Iterable[str]:
         met = shard.met or self._met
         for url in follow.urls:

@@ -266,6 +266,12 @@ class Schedule:
         """Everything that waits, taken out."""
         return [entry for queue in self._hosts.values() for entry in self.take_all(queue)]
 
+    def let_go(self) -> None:
+        """Forget all hosts."""
+        self._hosts.clear()
+        self._ready.clear()
+        self._later.clear()
+
     def _forget_idle(self) -> None:
         idle = [q.host for q in self._hosts.values() if not q.size and not q.queued and not q.pace.in_flight]
         for host in idle[: len(idle) // 2 + 1]:

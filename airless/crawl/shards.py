@@ -99,6 +99,11 @@ class Shards:
             for shard in self:
                 self._warm.keep(shard)
 
+    def let_go(self) -> None:
+        """Have none in hand any more."""
+        self.loaded.clear()
+        self._came_with.clear()
+
     def touch(self, host: str) -> None:
         """Have the next commit remember a host."""
         for index in self._parts(host):

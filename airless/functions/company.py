@@ -84,6 +84,7 @@ class Company:
         finally:
             self.crawlers.remove(crawler)
             self._counts.add(crawler.counted())
+            crawler.let_go()
 
     def counted(self) -> Counts:
         """What they have done until now, durable or not."""

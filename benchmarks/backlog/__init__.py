@@ -2,7 +2,7 @@
 
 `airless worker` is two processes on a broker; then comes `airless crawl --detach` of a spider that starts from five
 million URLs over 20,000 hosts of this machine, which answer after half a second. Workers take what they find from the
-first message on; once all is published they go on for five minutes, in which they get to know most of it: `known` is
+first message on; once all is published they go on for three minutes, in which they get to know most of it: `known` is
 what the shards have taken in as seen. Peaks are the kernel's (VmHWM): of each process of the worker, of the one that
 publishes, and of the broker, which keeps all that waits. A page links to ten others that wait already.
 """
@@ -49,7 +49,7 @@ class Size:
     go_on_s: float
 
 
-FULL, QUICK = Size(5_000_000, 20_000, 300.0), Size(50_000, 2_000, 5.0)
+FULL, QUICK = Size(5_000_000, 20_000, 180.0), Size(50_000, 2_000, 5.0)
 
 
 def measure(*, quick: bool) -> Table:

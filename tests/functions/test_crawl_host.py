@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -18,7 +19,9 @@ from airless.core.ports import Commit, Delivery
 from airless.core.steps import SteppedEngine
 from airless.crawl.gate import ROBOTS_TRIES
 from airless.crawl.orders import Orders, order, parked, stop, unpark
+from airless.crawl.schedule import HostQueue
 from airless.crawl.settings import Limits, Pace, Retry, Settings
+from airless.crawl.shard import Shard
 from airless.functions.aws_lambda_terms import terms_of
 from airless.functions.crawl import Terms
 
@@ -73,6 +76,29 @@ async def test_a_shard_is_left_alone_once_its_messages_are_settled(monkeypatch: 
         await fleet.run(fleet.process())
     assert any(commit.delete for commit in commits), "nothing was merged"
     assert all(commit.settle for commit in commits)
+
+
+async def test_a_shard_that_another_process_has_worked_on_is_let_go_of_at_once() -> None:
+    """Its seen URLs are large, and the collector of garbage comes late to a process that waits for hosts."""
+    with Web(chain(12)) as site:
+        fleet = Fleet(QUICK)
+        hosts = [fleet.process(), fleet.process()]
+        await fleet.begin(site.url("/0"))
+        gc.collect()
+        gc.disable()
+        try:
+            turn = 0
+            while deliveries := await fleet.receive():
+                await fleet.invoke(hosts[turn % 2], deliveries)
+                turn += 1
+            there = [type(one) for one in gc.get_objects() if isinstance(one, (Shard, HostQueue))]
+        finally:
+            gc.enable()
+        for host in hosts:
+            await host.aclose()
+    assert turn >= 12
+    assert there.count(Shard) <= len(hosts)
+    assert there.count(HostQueue) < turn // 2
 
 
 async def test_cold_processes_finish_a_crawl_between_them() -> None:
