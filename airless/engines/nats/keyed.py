@@ -16,7 +16,7 @@ from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import NO_MESSAGE, Refused
 from airless.engines.nats.lanes import Lane, Move, packed, unpacked
 from airless.engines.nats.leases import Holding
-from airless.engines.nats.reading import first_of, lasts, seq_of, since_of, subject_of
+from airless.engines.nats.reading import first_of, lasts, seq_of, since_of, subject_of, those
 from airless.engines.nats.sending import Outgoing, Sender
 from airless.engines.nats.writes import compare_and_set
 
@@ -24,8 +24,8 @@ from airless.engines.nats.writes import compare_and_set
 _LOOK = 256
 # A record is kept so long after its lease; by then nobody is behind with what it says.
 _KEPT_S = 86_400
-# Who settled deletes at once: what is there so long after is left to do.
-_LEFT_AFTER_S = 5.0
+# Who settled does at once what follows from it: what is there so long after is left to do. To do it twice is harmless.
+_LEFT_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +122,17 @@ class Keyed:
 
     async def _claim(self, subject: str, lane: Lane, want: int, now: float, lease_s: float) -> Taken | None:
         """Lease a lane and what is first in it; None where somebody else was faster, or there is nothing."""
-        names, doing = self._connection.names, f"receiving from {subject}"
-        messages = await first_of(
-            self._connection, doing, names.queue, subject, want + min(want, len(lane.settled))
-        )
+        messages = await self._first(subject, want + min(want, len(lane.settled)))
+        if now - lane.since > _LEFT_AFTER_S and any(seq_of(message) in lane.settled for message in messages):
+            await self._finish(lane)
+            lane = lane.cleaned(lane.settled)
+            messages = await self._first(subject, want)
         fresh = [message for message in messages if seq_of(message) not in lane.settled][:want]
-        last = seq_of(messages[-1]) if messages else 0
-        there = frozenset(seq_of(message) for message in messages)
-        left = frozenset(seq for seq in lane.settled if seq in there or seq > last > 0)
-        overdue = [message for message in messages if seq_of(message) in left]
-        if overdue and now - lane.since > _LEFT_AFTER_S:
-            await self._finish(lane, overdue)
         if not fresh:
             return None
+        last = seq_of(messages[-1])
+        there = frozenset(seq_of(message) for message in messages)
+        left = frozenset(seq for seq in lane.settled if seq in there or seq > last)
         since = self._connection.clock.monotonic()
         holding = Holding(_record(subject), lane, since + lease_s)
         if not await self._write(holding, lane.leased([seq_of(one) for one in fresh], left, lease_s)):
@@ -142,11 +140,17 @@ class Keyed:
         held = holding.lane.held
         return Taken(holding, [of_lane(message, held[seq_of(message)]) for message in fresh])
 
-    async def _finish(self, lane: Lane, overdue: Sequence[Msg]) -> None:
-        """Do what a dead consumer's settlement left to do; to do it twice is harmless."""
-        moved = [of_lane(message, 0) for message in overdue if seq_of(message) in lane.moves]
+    async def _first(self, subject: str, most: int) -> list[Msg]:
+        return await first_of(
+            self._connection, f"receiving from {subject}", self._connection.names.queue, subject, most
+        )
+
+    async def _finish(self, lane: Lane) -> None:
+        """Do what a dead consumer's settlement left to do."""
+        doing, queue = "finishing what a dead consumer settled", self._connection.names.queue
+        moved = [of_lane(one, 0) for one in await those(self._connection, doing, queue, list(lane.moves))]
         await self._sender.send([outgoing(arrived, lane.moves[arrived.seq]) for arrived in moved])
-        await self.delete([seq_of(message) for message in overdue])
+        await self.delete(sorted(lane.settled))
 
     async def _write(self, holding: Holding, lane: Lane) -> bool:
         """Write the record, if nobody else has since."""

@@ -16,6 +16,8 @@ from airless.engines.nats.replies import status_of
 _NOT_FOUND = 404
 # More than the server gives in one answer.
 _UNLIMITED = 1 << 30
+# Messages that are read by their numbers, which may be large, are asked for so many at a time.
+_AT_ONCE = 64
 
 
 async def last(connection: Connection, doing: str, stream: str, subject: str) -> Msg | None:
@@ -32,6 +34,20 @@ async def first_of(connection: Connection, doing: str, stream: str, subject: str
     """Up to `most` messages of a subject, or of a wildcard, from the first on."""
     body = orjson.dumps({"seq": 1, "batch": most, "next_by_subj": subject})
     return await batch(connection, doing, stream, body)
+
+
+async def those(connection: Connection, doing: str, stream: str, seqs: Sequence[int]) -> list[Msg]:
+    """The messages of these sequence numbers, those that are there."""
+    found: list[Msg] = []
+    for at in range(0, len(seqs), _AT_ONCE):
+        asked = [
+            Ask(f"$JS.API.DIRECT.GET.{stream}", orjson.dumps({"seq": seq})) for seq in seqs[at : at + _AT_ONCE]
+        ]
+        for (message,) in await connection.ask_all(doing, asked):
+            if (status := status_of(message)) not in {0, _NOT_FOUND}:
+                raise EngineError(f"{doing} failed: the NATS server says {status}")
+            found += [] if status else [message]
+    return found
 
 
 async def lasts(connection: Connection, doing: str, stream: str, subjects: Sequence[str]) -> list[Msg]:
