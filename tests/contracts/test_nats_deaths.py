@@ -1,9 +1,8 @@
-"""The nats engine where consumers die: what they had comes to the next soon after their leases, wherever they stopped."""
+"""The nats engine where consumers die: what they had comes to the next soon after their leases, wherever they were."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -53,12 +52,13 @@ async def test_what_a_killed_process_had_leased_comes_when_its_lease_ends(
 ) -> None:
     await engine.queue.publish_many([Message("frontier/a", {}, ordering_key=key) for _ in range(5)])
     command = [sys.executable, "-c", _TAKES_AND_SLEEPS, url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
         assert process.stdout is not None
-        try:
-            assert await asyncio.to_thread(process.stdout.readline) == "5\n"
-        finally:
-            process.kill()
+        assert await process.stdout.readline() == b"5\n"
+    finally:
+        process.kill()
+        await process.wait()
     got: list[Delivery] = []
     async with asyncio.timeout(20):
         while len(got) < 5:

@@ -101,10 +101,10 @@ class Connection:
 
         return await self._until_answered(once, doing)
 
-    async def tell(self, subject: str) -> None:
-        """Send something that nobody needs to get."""
+    async def tell(self, subject: str, data: bytes = b"") -> None:
+        """Send something that nobody needs to get; it doesn't come back to us."""
         if self._client is not None and self._client.is_connected:
-            await self._client.publish(subject)
+            await self._client.publish(subject, data)
 
     async def subscribe(self, subject: str, call: Callable[[Msg], Awaitable[None]]) -> None:
         await self.ready()
@@ -167,6 +167,7 @@ class Connection:
                 reconnect_time_wait=0,
                 reconnect_to_server_handler=_with_pauses(),
                 allow_reconnect=False,
+                no_echo=True,
                 ping_interval=_PING_S,
                 disconnected_cb=self._broke,
                 reconnected_cb=self._back,

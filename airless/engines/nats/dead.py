@@ -12,7 +12,7 @@ from airless.engines.nats.arrived import of_lane
 from airless.engines.nats.asking import Ask, said
 from airless.engines.nats.connection import Connection
 from airless.engines.nats.faults import NO_MESSAGE, Refused
-from airless.engines.nats.reading import batch, seq_of
+from airless.engines.nats.reading import batches, seq_of
 from airless.engines.nats.sending import Outgoing, Sender
 from airless.engines.nats.subjects import encoded
 from airless.engines.nats.wire import error_of
@@ -67,4 +67,4 @@ class Letters:
         names = self._connection.names
         subject = names.letter("*", encoded(topic))
         body = orjson.dumps({"seq": start, "batch": most, "next_by_subj": subject})
-        return await batch(self._connection, doing, names.dead, body)
+        return await batches(self._connection, doing, names.dead, [body])

@@ -18,7 +18,10 @@ _PRUNED_EVERY_S = 1.0
 
 @dataclass(slots=True, eq=False)
 class Holding:
-    """A lane as this consumer leases it, all that it holds of it together, until a time on the monotonic clock."""
+    """A lane as this consumer leases it, all that it holds of it together, until a time on the monotonic clock.
+
+    `subject` is that of its messages.
+    """
 
     subject: str
     lane: Lane
