@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from nats_host import fresh_url
-from support.nats_server import NatsServer
 
 from airless.core.message import Message
 from airless.core.ports import Delivery, Settlement
@@ -29,29 +26,12 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
-        yield server
-
-
-@pytest.fixture
-def url(server: NatsServer) -> str:
-    return fresh_url(server.url)
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[Any]:
-    async with await open_engine(url) as engine:
-        yield engine
-
-
 @pytest.mark.parametrize("key", [None, "7"])
 async def test_what_a_killed_process_had_leased_comes_when_its_lease_ends(
-    engine: Any, url: str, key: str | None
+    nats_engine: Any, nats_url: str, key: str | None
 ) -> None:
-    await engine.queue.publish_many([Message("frontier/a", {}, ordering_key=key) for _ in range(5)])
-    command = [sys.executable, "-c", _TAKES_AND_SLEEPS, url]
+    await nats_engine.queue.publish_many([Message("frontier/a", {}, ordering_key=key) for _ in range(5)])
+    command = [sys.executable, "-c", _TAKES_AND_SLEEPS, nats_url]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -62,39 +42,39 @@ async def test_what_a_killed_process_had_leased_comes_when_its_lease_ends(
     got: list[Delivery] = []
     async with asyncio.timeout(20):
         while len(got) < 5:
-            got += await engine.queue.receive("frontier/*", limit=5, lease_s=60, wait_s=20)
+            got += await nats_engine.queue.receive("frontier/*", limit=5, lease_s=60, wait_s=20)
     assert {one.attempt for one in got} == {1}
 
 
 async def test_what_the_dead_had_decided_and_not_done_is_done_without_much_waiting(
-    engine: Any, url: str
+    nats_engine: Any, nats_url: str
 ) -> None:
     """One after the other dies between the write that sends a message back and the copy that follows from it."""
-    await engine.queue.publish_many([Message("frontier/a", {}, id="it", ordering_key="7")])
+    await nats_engine.queue.publish_many([Message("frontier/a", {}, id="it", ordering_key="7")])
     async with asyncio.timeout(15):
         for attempt in range(5):
-            async with await open_engine(url) as dead:
+            async with await open_engine(nats_url) as dead:
                 (got,) = await dead.queue.receive("frontier/*", limit=1, lease_s=30, wait_s=60)
                 assert (got.id, got.attempt) == ("it", attempt)
                 await decide(dead, [Settlement.retry(got)])
-        (got,) = await engine.queue.receive("frontier/*", limit=1, lease_s=30, wait_s=60)
+        (got,) = await nats_engine.queue.receive("frontier/*", limit=1, lease_s=30, wait_s=60)
         assert (got.id, got.attempt) == ("it", 5)
 
 
 async def test_however_much_the_dead_had_done_who_takes_little_gets_what_is_behind_it(
-    engine: Any, url: str
+    nats_engine: Any, nats_url: str
 ) -> None:
     """What is done and not deleted lies before it, a hundred times as much as is asked for."""
     messages = [Message("frontier/a", {}, id=f"{n}", ordering_key="7") for n in range(101)]
-    await engine.queue.publish_many(messages)
-    async with await open_engine(url) as dead:
+    await nats_engine.queue.publish_many(messages)
+    async with await open_engine(nats_url) as dead:
         got = await dead.queue.receive("frontier/*", limit=100, lease_s=30, wait_s=60)
         assert len(got) == 100
         await decide(dead, [Settlement.done(one) for one in got])
     async with asyncio.timeout(15):
-        (got,) = await engine.queue.receive("frontier/*", limit=1, lease_s=30, wait_s=60)
+        (got,) = await nats_engine.queue.receive("frontier/*", limit=1, lease_s=30, wait_s=60)
     assert got.id == "100"
-    assert (await engine.queue.depth("frontier/a")).messages == 1
+    assert (await nats_engine.queue.depth("frontier/a")).messages == 1
 
 
 async def decide(dead: Any, settlements: list[Settlement]) -> None:

@@ -10,15 +10,12 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import orjson
-
 from airless.core.errors import EngineError
 from airless.engines.nats.arrived import Arrived
-from airless.engines.nats.asking import Ask, said
 from airless.engines.nats.connection import Connection
-from airless.engines.nats.faults import NO_MESSAGE, Refused
 from airless.engines.nats.lanes import Move
 from airless.engines.nats.sending import Outgoing, Sender
+from airless.engines.nats.writes import delete
 
 _log = logging.getLogger(__name__)
 
@@ -72,14 +69,7 @@ class Cleaning:
 
     async def delete(self, messages: Sequence[int]) -> None:
         """Delete messages of the queue, those that are there yet."""
-        call = f"$JS.API.STREAM.MSG.DELETE.{self._connection.names.queue}"
-        asked = [Ask(call, orjson.dumps({"seq": seq, "no_erase": True})) for seq in messages]
-        for (answer,) in await self._connection.ask_all(_DOING, asked):
-            try:
-                said(answer)
-            except Refused as refused:
-                if refused.code not in NO_MESSAGE:
-                    raise refused.translated(_DOING) from refused
+        await delete(self._connection, _DOING, self._connection.names.queue, messages)
 
     async def _run(self) -> None:
         try:

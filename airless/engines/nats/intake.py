@@ -65,7 +65,7 @@ class Intake:
         fresh = seen.fresh
         taken = await self._from(seen, limit, lease_s) if fresh else []
         if not taken and not (again and fresh):
-            seen.begin()
+            seen.begin(self._connection.breaks)
             seen.listed(await self._waiting(filter), heeding=heeding)
             taken = await self._from(seen, limit, lease_s)
         return taken, None if taken else seen.again_s
@@ -125,6 +125,8 @@ class Intake:
             taken += await self._of_lanes(seen, keyed, limit - len(taken), lease_s)
             if not first:
                 taken += await self._pulled(seen, unkeyed, limit - len(taken), lease_s)
+            if taken and most == _LARGEST_LOOK:  # enough was looked at for a few
+                break
             most = min(_LARGEST_LOOK, 4 * most)
         return taken
 

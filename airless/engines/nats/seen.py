@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from airless.core.clock import Clock
 from airless.engines.nats.servertime import ServerTime
 
-# A listing is good for so long, and what it says of leases: who ends one early rings, but a ring may get lost.
-_FRESH_S, _TRUSTED_S = 0.5, 2.0
+# A listing is good for so long; and so long what was seen of leases: who ends one early rings, but a ring may get lost.
+_FRESH_S, _TRUSTED_S = 0.5, 5.0
 _UNKNOWN, _MOST_RUNG = 0, 10_000
 
 
@@ -30,6 +30,7 @@ class Seen:
         self._leased: dict[str, tuple[float, float]] = {}
         self._rung: dict[str, int] = {}
         self._listed_at = float("-inf")
+        self._breaks = 0
 
     @property
     def fresh(self) -> bool:
@@ -44,8 +45,9 @@ class Seen:
         return max(0.0, min(until for until, _ in self._leased.values()) - self._time.now())
 
     def stale(self) -> None:
-        """Something waits, and nobody knows where."""
+        """Something waits, or is no longer leased, and nobody knows where."""
         self._listed_at = float("-inf")
+        self._leased.clear()
 
     def ring(self, subject: str, number: int) -> None:
         """Something waits on a subject; or it may, since nobody leases it any more."""
@@ -55,9 +57,12 @@ class Seen:
             self.stale()
         self._rung[subject] = _sum(self._rung[subject], number) if subject in self._rung else number
 
-    def begin(self) -> None:
-        """A listing begins: it shows what was rung before."""
+    def begin(self, breaks: int) -> None:
+        """A listing begins: it shows what was rung before. After a break some rings weren't heard."""
         self._rung.clear()
+        if breaks != self._breaks:
+            self._breaks = breaks
+            self._leased.clear()
 
     def listed(self, counts: Mapping[str, int], *, heeding: bool) -> None:
         """A listing is there. `heeding`: lanes that were seen to be leased are left alone, as their ends are heard."""
