@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 from nats.aio.msg import Msg
@@ -18,6 +18,9 @@ _LANES = 64
 Heard = Callable[[str, Mapping[str, int]], None]
 """Called with a topic as subjects have it, and how many messages were rung for on which of its lanes, 0 where nobody
 knows; no lanes where nobody knows which."""
+
+Place = tuple[str, str | None]
+"""A topic and an ordering key."""
 
 
 class Bells:
@@ -40,12 +43,11 @@ class Bells:
             self._bells.setdefault(filter, Bell())
         return self._bells[filter]
 
-    async def ring(self, places: Iterable[tuple[str, str | None]], *, counted: bool = True) -> None:
-        """Something was published on topics with ordering keys, once for each; or, not `counted`, let go of there."""
+    async def ring(self, places: Mapping[Place, int]) -> None:
+        """So many messages can be had there, or, where nobody knows, 0."""
         topics: dict[str, dict[str, int]] = defaultdict(dict)
-        for topic, key in places:
-            lanes, lane = topics[topic], lane_of(key)
-            lanes[lane] = lanes.get(lane, 0) + 1 if counted else 0
+        for (topic, key), number in places.items():
+            topics[topic][lane_of(key)] = number
         for topic, lanes in topics.items():
             await self._ring(encoded(topic), lanes)
 

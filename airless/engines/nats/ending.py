@@ -10,6 +10,7 @@ from airless.core.clock import Clock
 from airless.core.errors import EngineError, LeaseLost
 from airless.core.ports import Delivery, Settlement
 from airless.engines.nats.arrived import Arrived
+from airless.engines.nats.bells import Place
 from airless.engines.nats.claims import Claims
 from airless.engines.nats.cleaning import Cleaning
 from airless.engines.nats.keyed import Keyed
@@ -43,8 +44,8 @@ class Ending:
         self._claims = claims
         self._clock = clock
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """As `Queue.settle`. The messages of a key end as one; else each ends for itself."""
+    async def settle(self, settlements: Sequence[Settlement]) -> dict[Place, int]:
+        """As `Queue.settle`. The messages of a key end as one; else each ends for itself. As `freed`."""
         leases = {
             lease.delivery.receipt: lease
             for lease in self._leases.check(settlement.delivery for settlement in settlements)
@@ -65,6 +66,7 @@ class Ending:
         )
         if gone:
             raise lost(gone[0].delivery)
+        return freed((lease, one.again) for one, lease in ours)
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
         """As `Queue.extend`; all that is held of a lane is held until then."""
@@ -156,6 +158,18 @@ class Ending:
         attempt = one.delivery.attempt + one.charge
         due = self._clock.now() + one.delay_s if one.delay_s > 0 else 0.0
         return Move(attempt, 0.0 if one.dead is not None else due, one.dead if not one.again else None)
+
+
+def freed(ended: Iterable[tuple[Lease, bool]]) -> dict[Place, int]:
+    """Where something can be had after leases have ended, and how many, 0 where nobody knows; True is for again."""
+    places: dict[Place, int] = {}
+    for lease, comes_back in ended:
+        place = lease.delivery.topic, lease.delivery.ordering_key
+        if lease.holding is not None:
+            places.setdefault(place, lease.holding.more)
+        if comes_back:
+            places[place] = places.get(place, 0) + 1
+    return places
 
 
 async def _all(call: Callable[[T], Awaitable[R]], lanes: Iterable[T]) -> list[R]:

@@ -19,7 +19,7 @@ from airless.engines.nats.subjects import UNKEYED, encoded, is_wildcard, lane_of
 from airless.engines.nats.unkeyed import Unkeyed
 
 # So many subjects are looked at first, and at most, at a time.
-_LOOK, _LARGEST_LOOK = 16, 1024
+_SMALLEST_LOOK, _LARGEST_LOOK = 4, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Intake:
     async def _from(self, seen: Seen, limit: int, lease_s: float) -> list[Leased]:
         """Messages of what was seen, looking at more and more of it while there is nothing."""
         taken: list[Leased] = []
-        most = max(_LOOK, limit)
+        most = min(_LARGEST_LOOK, max(_SMALLEST_LOOK, 2 * limit))
         while len(taken) < limit and (chosen := seen.choose(most)):
             unkeyed, keyed = _parted(chosen)
             first = self._rng.random() * len(chosen) < len(unkeyed)

@@ -13,7 +13,7 @@ from airless.engines.nats.cleaning import Cleaning
 from airless.engines.nats.connection import Connection
 from airless.engines.nats.lanes import Lane, Move
 from airless.engines.nats.leases import Holding
-from airless.engines.nats.reading import first_of, seq_of, those
+from airless.engines.nats.reading import behind, first_of, seq_of, those
 from airless.engines.nats.records import Records
 from airless.engines.nats.servertime import ServerTime
 
@@ -117,16 +117,17 @@ class Keyed:
         taken = await self._try(subject, lane, want, lease_s)
         if taken is not None or not remembered or self._records.remembers(subject, lane):
             return taken
-        lane = (await self._records.read([subject]))[subject]  # what was remembered is old
+        self._records.doubt()
+        lane = (await self._records.read([subject]))[subject]
         return None if lane.left_s(self._time.now()) > 0 else await self._try(subject, lane, want, lease_s)
 
     async def _try(self, subject: str, lane: Lane, want: int, lease_s: float) -> Taken | None:
         """The messages are read after the record, or some might be done that it knows nothing of."""
         messages = await self._first(subject, want + min(want, len(lane.settled)))
-        behind = [message for message in messages if seq_of(message) in lane.settled]
-        if behind and self._time.now() - lane.since > _LEFT_AFTER_S:
+        overdue = [message for message in messages if seq_of(message) in lane.settled]
+        if overdue and self._time.now() - lane.since > _LEFT_AFTER_S:
             await self._finish(lane)
-            lane, behind = lane.cleaned(lane.settled), []
+            lane, overdue = lane.cleaned(lane.settled), []
             messages = await self._first(subject, want)
         fresh = [message for message in messages if seq_of(message) not in lane.settled][:want]
         if not fresh:
@@ -135,8 +136,9 @@ class Keyed:
         there = frozenset(seq_of(message) for message in messages)
         left = frozenset(seq for seq in lane.settled if seq in there or seq > last)
         since = self._connection.clock.monotonic()
-        holding = Holding(subject, lane, since + lease_s)
-        await self._take_over(holding, behind)
+        more = behind(messages[-1]) + len(messages) - len(overdue) - len(fresh)
+        holding = Holding(subject, lane, since + lease_s, more)
+        await self._take_over(holding, overdue)
         if not await self._write(holding, lane.leased([seq_of(one) for one in fresh], left, lease_s)):
             return None
         held = holding.lane.held
@@ -147,10 +149,10 @@ class Keyed:
         doing, queue = f"receiving from {subject}", self._connection.names.queue
         return await first_of(self._connection, doing, queue, subject, most)
 
-    async def _take_over(self, holding: Holding, behind: Sequence[Msg]) -> None:
+    async def _take_over(self, holding: Holding, overdue: Sequence[Msg]) -> None:
         """Do what a settlement before left to do, as far as it was seen, unless it was ours and is being done."""
         moves = holding.lane.moves
-        left = [of_lane(one, 0) for one in behind if not self._cleaning.is_at(seq_of(one))]
+        left = [of_lane(one, 0) for one in overdue if not self._cleaning.is_at(seq_of(one))]
         moved = {arrived.seq: (arrived, moves[arrived.seq]) for arrived in left if arrived.seq in moves}
         await self.clean(holding, [arrived.seq for arrived in left if arrived.seq not in moved], moved)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -24,7 +25,7 @@ from airless.engines.nats.claims import Claims
 from airless.engines.nats.cleaning import Cleaning
 from airless.engines.nats.connection import Connection
 from airless.engines.nats.dead import Letters
-from airless.engines.nats.ending import Ending
+from airless.engines.nats.ending import Ending, freed
 from airless.engines.nats.intake import Intake, Leased
 from airless.engines.nats.keyed import Keyed
 from airless.engines.nats.leases import Lease, Leases
@@ -79,7 +80,7 @@ class NatsQueue:
         await self._sender.send([_outgoing(message) for message in once.values()])
         now = self._clock.now()
         ready = [message for message in once.values() if message.not_before_s <= now]
-        await self._bells.ring((message.topic, message.ordering_key) for message in ready)
+        await self._bells.ring(Counter((message.topic, message.ordering_key) for message in ready))
 
     async def publish_raw(self, topic: str, body: bytes, *, id: str | None = None) -> str:
         """Put bytes on a topic as they are, as a foreign producer would; the id they got."""
@@ -91,7 +92,7 @@ class NatsQueue:
             subject = self._connection.names.waiting(UNKEYED, encoded(topic))
             (seq,) = await self._sender.publish("publishing", [Ask(subject, bytes(body))])
             id = str(seq)
-        await self._bells.ring([(topic, None)])
+        await self._bells.ring({(topic, None): 1})
         return id
 
     async def receive(
@@ -133,11 +134,7 @@ class NatsQueue:
         """As `Queue.settle`; the messages of a key end together, others each on its own."""
         self._check_open()
         if settlements:
-            await self._ending.settle(settlements)
-            freed = [
-                one.delivery for one in settlements if one.again or one.delivery.ordering_key is not None
-            ]
-            await self._bells.ring(((one.topic, one.ordering_key) for one in freed), counted=False)
+            await self._bells.ring(await self._ending.settle(settlements))
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
         """As `Queue.extend`; of a key everything that is leased is held."""
@@ -186,8 +183,7 @@ class NatsQueue:
     async def _hand_back(self, held: Sequence[Lease]) -> None:
         if held:
             await self._ending.hand_back([(lease.arrived, lease.holding) for lease in held])
-            freed = [lease.delivery for lease in held]
-            await self._bells.ring(((one.topic, one.ordering_key) for one in freed), counted=False)
+            await self._bells.ring(freed((lease, True) for lease in held))
 
     async def _once(
         self, topic: str, limit: int, lease_s: float, look: _Look

@@ -93,7 +93,12 @@ async def subjects_in(
 async def count(connection: Connection, doing: str, stream: str, pattern: str) -> int:
     """How many messages there are on the subjects that a pattern matches."""
     got = await first_of(connection, doing, stream, pattern, 1)
-    return 1 + int((got[0].headers or {})["Nats-Num-Pending"]) if got else 0
+    return 1 + behind(got[0]) if got else 0
+
+
+def behind(message: Msg) -> int:
+    """How many more there are of what was asked for, after a message that was read."""
+    return int((message.headers or {})["Nats-Num-Pending"])
 
 
 def seq_of(message: Msg) -> int:

@@ -13,7 +13,7 @@ from airless.engines.nats.writes import compare_and_set
 
 # A record is kept so long after its lease; by then nobody is behind with what it says.
 _KEPT_S = 86_400
-_REMEMBERED = 10_000
+_REMEMBERED, _DOUBTED_S = 10_000, 1.0
 
 
 class Records:
@@ -26,17 +26,18 @@ class Records:
         self._connection = connection
         self._time = time
         self._known: dict[str, Lane] = {}
+        self._doubted_until = float("-inf")
 
     async def of(self, subjects: Iterable[str]) -> dict[str, Lane]:
         """The records, from memory where they can be: of lanes that are leased here, or were let go of here."""
-        now = self._time.now()
+        now, doubted = self._time.now(), self._connection.clock.monotonic() < self._doubted_until
         known, unknown = dict[str, Lane](), list[str]()
         for subject in subjects:
             lane = self._known.get(subject)
-            if lane is None or (lane.held and lane.left_s(now) <= 0):
-                unknown.append(subject)
-            else:
+            if lane is not None and (lane.left_s(now) > 0 if lane.held else not doubted):
                 known[subject] = lane
+            else:
+                unknown.append(subject)
         return known | (await self.read(unknown) if unknown else {})
 
     async def read(self, subjects: Collection[str]) -> dict[str, Lane]:
@@ -47,6 +48,10 @@ class Records:
         for found in await lasts(self._connection, "looking who leases", names.lanes, list(records)):
             lanes[records[subject_of(found)]] = unpacked(found.data, seq_of(found), since_of(found))
         return lanes
+
+    def doubt(self) -> None:
+        """What was remembered was old: others work on the same lanes, so that it is better to read for a while."""
+        self._doubted_until = self._connection.clock.monotonic() + _DOUBTED_S
 
     def remembers(self, subject: str, lane: Lane) -> bool:
         """Whether it is from memory, and nothing has been heard to the contrary."""
