@@ -18,8 +18,8 @@ from airless.engines.nats.servertime import ServerTime
 from airless.engines.nats.subjects import UNKEYED, encoded, is_wildcard, lane_of, topic_filter
 from airless.engines.nats.unkeyed import Unkeyed
 
-# So many subjects are looked at first, and at most, at a time.
-_SMALLEST_LOOK, _LARGEST_LOOK = 4, 1024
+# So many subjects are looked at first, and at most, at a time; and so many more than can be taken, as some are leased.
+_SMALLEST_LOOK, _LARGEST_LOOK, _MORE = 4, 1024, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Intake:
     async def _from(self, seen: Seen, limit: int, lease_s: float) -> list[Leased]:
         """Messages of what was seen, looking at more and more of it while there is nothing."""
         taken: list[Leased] = []
-        most = min(_LARGEST_LOOK, max(_SMALLEST_LOOK, 2 * limit))
+        most = min(_LARGEST_LOOK, max(_SMALLEST_LOOK, min(2 * limit, limit + _MORE)))
         while len(taken) < limit and (chosen := seen.choose(most)):
             unkeyed, keyed = _parted(chosen)
             first = self._rng.random() * len(chosen) < len(unkeyed)
