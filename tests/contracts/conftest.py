@@ -1,14 +1,18 @@
-"""S3 by two hands, for the suites that pass on both."""
+"""S3 by two hands, for the suites that pass on both; and NATS, with streams of its own for each test."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from aws_host import S3Host, fresh_options, opened
+from nats_host import fresh_url
 from support import emulators
 from support.faulty_proxy import FaultyProxy
+from support.nats_server import NatsServer
 
+from airless.engines import open_engine
 from airless.engines.aws.clients import AwsClients
 from airless.engines.aws.objects import S3Objects
 
@@ -54,3 +58,20 @@ async def through(proxy: FaultyProxy) -> AsyncIterator[AwsClients]:
     async with opened(fresh_options(proxy.url)) as clients:
         await S3Objects(clients, clients.options).put("", b"")
         yield clients
+
+
+@pytest.fixture(scope="module")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture
+def nats_url(nats_server: NatsServer) -> str:
+    return fresh_url(nats_server.url)
+
+
+@pytest.fixture
+async def nats_engine(nats_url: str) -> AsyncIterator[Any]:
+    async with await open_engine(nats_url) as engine:
+        yield engine

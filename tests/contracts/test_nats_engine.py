@@ -7,12 +7,10 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nats_host import fresh_url
 from support.nats_server import NatsServer
 
 from airless.core.codec import decode
@@ -23,21 +21,14 @@ from airless.engines import open_engine
 from airless.engines.nats.options import NatsOptions
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
-        yield server
+@pytest.fixture
+def url(nats_url: str) -> str:
+    return nats_url
 
 
 @pytest.fixture
-def url(server: NatsServer) -> str:
-    return fresh_url(server.url)
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[Any]:
-    async with await open_engine(url) as engine:
-        yield engine
+def engine(nats_engine: Any) -> Any:
+    return nats_engine
 
 
 async def test_one_receive_gives_several_of_a_key_in_order_and_then_no_more(engine: Any) -> None:

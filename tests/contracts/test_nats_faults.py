@@ -185,6 +185,26 @@ async def test_closing_without_a_server_says_what_becomes_of_leases(
     assert "end when they run out" in caplog.text
 
 
+async def test_what_is_settled_as_the_server_dies_comes_to_nobody_and_is_deleted_in_the_end(
+    server: NatsServer,
+) -> None:
+    """Deletions follow a settlement in the background, and are given up when the server is away for too long."""
+    async with await open_engine(f"{server.url}?timeout=1") as engine:
+        await engine.queue.publish_many(
+            [Message("pages", {}, id=f"{n}", ordering_key="a") for n in range(60)]
+        )
+        held = await engine.queue.receive("pages", limit=59, lease_s=60)
+        await engine.queue.settle([Settlement.done(one) for one in held])
+        server.kill()
+        await engine.queue._cleaning.idle()
+        await asyncio.to_thread(server.start)
+        (got,) = await engine.queue.receive("pages", limit=60, lease_s=60, wait_s=20)
+        assert got.id == "59"
+        await engine.queue.settle([Settlement.done(got)])
+        assert await engine.queue.receive("pages", limit=60, lease_s=60, wait_s=1) == []
+        assert (await engine.queue.depth("pages")).messages == 0
+
+
 async def test_what_waits_for_its_time_comes_after_a_restart(server: NatsServer) -> None:
     async with await open_engine(server.url) as engine:
         (now, later) = [
@@ -233,7 +253,6 @@ async def test_a_settlement_that_nobody_carried_out_is_carried_out_by_the_next(s
         (got,) = await other.queue.receive("pages", limit=9, lease_s=1)
         assert (got.id, got.attempt) == ("waits", 0)
         await other.queue.settle([Settlement.done(got)])
-        assert await other.queue.receive("pages", limit=9, lease_s=30) == []
         (got,) = await other.queue.receive("pages", limit=9, lease_s=30, wait_s=10)
         assert (got.id, got.attempt) == ("again", 1)
         assert [letter.error for letter in await other.queue.letters("pages", limit=9)] == ["no use"]

@@ -7,7 +7,6 @@ import logging
 import re
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,14 +240,3 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
-
-
-def test_without_redis_py_it_is_said_what_to_install() -> None:
-    code = (
-        "import asyncio, sys; sys.modules['redis'] = None\n"
-        "from airless.engines import open_engine\n"
-        "try: asyncio.run(open_engine('redis://localhost'))\n"
-        "except Exception as error: print(type(error).__name__, error)"
-    )
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert told == "ConfigError the redis engine needs redis-py: pip install 'airless[redis]'\n"

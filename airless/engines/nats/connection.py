@@ -7,9 +7,7 @@ messages with ids, writes that name the revision before them, deletions.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,19 +18,19 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from airless.core.clock import Clock
-from airless.core.errors import ConfigError, EngineError
+from airless.core.errors import EngineError
 from airless.core.heeding import heeded
 from airless.engines.nats.asking import Ask, said, seconds_of, window
+from airless.engines.nats.dialing import dialled
 from airless.engines.nats.faults import OTHER_CONFIG, Refused
 from airless.engines.nats.options import NatsOptions
 from airless.engines.nats.replies import Replies, status_of
 from airless.engines.nats.streams import Names, configs
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 # So long an answer may take before it is asked for again.
-_ANSWER_S, _CONNECT_S, _PING_S, _CLOSE_S = 5.0, 5, 5, 0.5
+_ANSWER_S = 5.0
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _NO_RESPONDERS = 503
 
@@ -53,6 +51,8 @@ class Connection:
         self.clock = clock
         self.skew_s = 0.0
         """What the server's clock is ahead of ours."""
+        self.breaks = 0
+        """How often it broke and came back: what was said to all meanwhile wasn't heard."""
         self._client: Client | None = None
         self._replies: Replies | None = None
         self._connecting = asyncio.Lock()
@@ -101,10 +101,10 @@ class Connection:
 
         return await self._until_answered(once, doing)
 
-    async def tell(self, subject: str) -> None:
-        """Send something that nobody needs to get."""
+    async def tell(self, subject: str, data: bytes = b"") -> None:
+        """Send something that nobody needs to get; it doesn't come back to us."""
         if self._client is not None and self._client.is_connected:
-            await self._client.publish(subject)
+            await self._client.publish(subject, data)
 
     async def subscribe(self, subject: str, call: Callable[[Msg], Awaitable[None]]) -> None:
         await self.ready()
@@ -151,37 +151,7 @@ class Connection:
                 await self._make(answer_s)
 
     async def _connect(self) -> None:
-        options = self.options
-        token = options.user if options.password is None else None
-        client = Client()
-        try:
-            await client.connect(
-                options.server,
-                name=f"airless {options.prefix}",
-                user=None if token else options.user,
-                password=options.password,
-                token=token,
-                tls=_tls(options),
-                connect_timeout=_CONNECT_S,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                reconnect_to_server_handler=_with_pauses(),
-                allow_reconnect=False,
-                ping_interval=_PING_S,
-                disconnected_cb=self._broke,
-                reconnected_cb=self._back,
-                error_cb=_noted,
-            )
-        except BaseException as error:
-            await _given_up(client)
-            if isinstance(error, ssl.SSLCertVerificationError):
-                raise ConfigError(f"the certificate of {options.server} isn't trusted: {error}") from error
-            if isinstance(error, nats.errors.Error) and "uthori" in str(error):
-                raise ConfigError(f"{options.server} doesn't take these credentials: {error}") from error
-            raise
-        # Only now: at first a server that isn't there is ours to wait for.
-        client.options["allow_reconnect"] = True
-        client.options["max_reconnect_attempts"] = -1
+        client = await dialled(self.options, broke=self._broke, back=self._back)
         self._replies = Replies(client.new_inbox())
         await client.subscribe(
             f"{self._replies.inbox}.*", cb=self._replies.arrived, pending_msgs_limit=0, pending_bytes_limit=0
@@ -268,37 +238,5 @@ class Connection:
             self._replies.fail(lambda: Broken("the connection broke"))
 
     async def _back(self) -> None:
+        self.breaks += 1
         self._up.set()
-
-
-def _with_pauses() -> Callable[[list[Any], dict[str, Any]], tuple[Any, float]]:
-    """Which server is tried when the connection broke, and after how long."""
-
-    def choose(servers: list[Any], _: dict[str, Any]) -> tuple[Any, float]:
-        server = random.choice(servers)  # noqa: S311 - no secret
-        return server, min(_LONGEST_PAUSE_S, _PAUSE_S * 2 ** min(int(server.reconnects), 6))
-
-    return choose
-
-
-def _tls(options: NatsOptions) -> ssl.SSLContext | None:
-    """What TLS is spoken with, where it is. Raises ConfigError where the certificate can't be read."""
-    if not options.server.startswith("tls:"):
-        return None
-    try:
-        return ssl.create_default_context(cafile=options.ca)
-    except OSError as error:
-        raise ConfigError(f"the certificate {options.ca!r} can't be read: {error}") from error
-
-
-async def _given_up(client: Client) -> None:
-    """Close a connection that didn't come about; one whose TLS failed doesn't end by itself."""
-    try:
-        async with asyncio.timeout(_CLOSE_S):
-            await client.close()
-    except TimeoutError:
-        _log.debug("a connection to NATS that failed was left to the system")
-
-
-async def _noted(error: Exception) -> None:
-    _log.debug("the connection to NATS: %s", error)

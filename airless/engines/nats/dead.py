@@ -9,13 +9,12 @@ from nats.aio.msg import Msg
 
 from airless.core.ports import DeadLetter
 from airless.engines.nats.arrived import of_lane
-from airless.engines.nats.asking import Ask, said
 from airless.engines.nats.connection import Connection
-from airless.engines.nats.faults import NO_MESSAGE, Refused
-from airless.engines.nats.reading import batch, seq_of
+from airless.engines.nats.reading import batches, seq_of
 from airless.engines.nats.sending import Outgoing, Sender
 from airless.engines.nats.subjects import encoded
 from airless.engines.nats.wire import error_of
+from airless.engines.nats.writes import delete
 
 _AT_ONCE = 100
 
@@ -39,14 +38,7 @@ class Letters:
             await self._sender.send(
                 [Outgoing(replace(one.tag, attempt=0), one.data, f"redriven-{one.seq}") for one in arrived]
             )
-            call = f"$JS.API.STREAM.MSG.DELETE.{names.dead}"
-            asked = [Ask(call, orjson.dumps({"seq": one.seq, "no_erase": True})) for one in arrived]
-            for (answer,) in await self._connection.ask_all(doing, asked):
-                try:
-                    said(answer)
-                except Refused as refused:
-                    if refused.code not in NO_MESSAGE:
-                        raise refused.translated(doing) from refused
+            await delete(self._connection, doing, names.dead, [one.seq for one in arrived])
             number += len(arrived)
 
     async def letters(self, topic: str, limit: int) -> list[DeadLetter]:
@@ -67,4 +59,4 @@ class Letters:
         names = self._connection.names
         subject = names.letter("*", encoded(topic))
         body = orjson.dumps({"seq": start, "batch": most, "next_by_subj": subject})
-        return await batch(self._connection, doing, names.dead, body)
+        return await batches(self._connection, doing, names.dead, [body])

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from airless.core.ports import Depth
 from airless.engines.nats.arrived import Arrived, lane_in, topic_in
+from airless.engines.nats.bells import matches
 from airless.engines.nats.connection import Connection
 from airless.engines.nats.keyed import Keyed
 from airless.engines.nats.leases import Holding
 from airless.engines.nats.reading import count, subjects_in
+from airless.engines.nats.seen import Seen
+from airless.engines.nats.servertime import ServerTime
 from airless.engines.nats.subjects import UNKEYED, encoded, is_wildcard, lane_of, topic_filter
 from airless.engines.nats.unkeyed import Unkeyed
 
-# A topic that gave messages without a key is asked for more of them at once; but now and then it is looked at whole.
-_LOOKS_EVERY = 8
+# So many subjects are looked at first, and at most, at a time; and so many more than can be taken, as some are leased.
+_SMALLEST_LOOK, _LARGEST_LOOK, _MORE = 4, 1024, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,59 +34,69 @@ class Leased:
 class Intake:
     """Takes messages of topics for one consumer."""
 
-    def __init__(self, connection: Connection, keyed: Keyed, unkeyed: Unkeyed) -> None:
+    def __init__(self, connection: Connection, keyed: Keyed, unkeyed: Unkeyed, time: ServerTime) -> None:
         self._connection = connection
         self._keyed = keyed
         self._unkeyed = unkeyed
+        self._time = time
         self._rng = random.Random()  # noqa: S311 - no secret
-        # How often in a row a topic was asked for messages without a key alone.
-        self._unseen: dict[str, int] = {}
+        self._seen: dict[str, Seen] = {}
+
+    def heard(self, topic: str, lanes: Mapping[str, int]) -> None:
+        """As `bells.Heard`."""
+        for filter, seen in self._seen.items():
+            if matches(filter, topic):
+                for lane, number in lanes.items():
+                    seen.ring(self._connection.names.waiting(lane, topic), number)
+                if not lanes:
+                    seen.stale()
 
     async def take(
-        self, topic: str, limit: int, lease_s: float, keys: Collection[str] | None
+        self, topic: str, limit: int, lease_s: float, *, again: bool, heeding: bool
     ) -> tuple[list[Leased], float | None]:
-        """Up to `limit` messages; else the seconds after which a lease runs out that is known of."""
+        """Up to `limit` messages; else the seconds after which a lease runs out that is known of.
+
+        `again`: it was looked a moment ago, so that what is known is enough. `heeding`: rings are heard.
+        """
         filter = topic_filter(topic)
-        if keys is None and 0 < self._unseen.get(topic, 0) < _LOOKS_EVERY:
-            self._unseen[topic] += 1
-            subject = self._connection.names.waiting(UNKEYED, filter)
-            if taken := await self._pulled([subject], limit, lease_s):
-                return taken, None
-        counts, now = await self._waiting(filter)
-        unkeyed, keyed = _parted(counts)
-        if keys is not None:
-            lanes = {lane_of(key) for key in keys}
-            unkeyed, keyed = [], {at: number for at, number in keyed.items() if lane_in(at) in lanes}
-        taken, again_s = [], None
-        if keyed:
-            of_lanes, again_s = await self._keyed.take(keyed, now, limit, lease_s)
-            taken = [
-                Leased(one, lane.holding.until, lane.holding) for lane in of_lanes for one in lane.arrived
-            ]
-        pulled = await self._pulled(unkeyed, limit - len(taken), lease_s)
-        if pulled and not is_wildcard(topic):
-            self._unseen[topic] = 1
-        else:
-            self._unseen.pop(topic, None)
-        return [*taken, *pulled], again_s
+        seen = self._seen.get(filter)
+        if seen is None:
+            seen = self._seen[filter] = Seen(self._connection.clock, self._time)
+        fresh = seen.fresh
+        taken = await self._from(seen, limit, lease_s) if fresh else []
+        if not taken and not (again and fresh):
+            seen.begin(self._connection.breaks)
+            seen.listed(await self._waiting(filter), heeding=heeding)
+            taken = await self._from(seen, limit, lease_s)
+        return taken, None if taken else seen.again_s
+
+    async def take_of(
+        self, topic: str, limit: int, lease_s: float, keys: Collection[str]
+    ) -> tuple[list[Leased], float | None]:
+        """As `take`, of these ordering keys alone."""
+        lanes = {lane_of(key) for key in keys}
+        counts = await self._waiting(topic_filter(topic))
+        seen = Seen(self._connection.clock, self._time)
+        seen.listed({at: number for at, number in counts.items() if lane_in(at) in lanes}, heeding=False)
+        taken = await self._from(seen, limit, lease_s)
+        return taken, None if taken else seen.again_s
 
     async def depth(self, topic: str) -> Depth:
         """What waits on a topic. The weight is taken to be one a message."""
         filter = encoded(topic)
-        counts, now = await self._waiting(filter)
+        counts = await self._waiting(filter)
         unkeyed, keyed = _parted(counts)
         names = self._connection.names
         later = names.later("*", filter, "*")
         delayed = await count(self._connection, f"counting {topic!r}", names.queue, later)
-        leased = (await self._keyed.leased(keyed, now) if keyed else 0) + await self._unkeyed.leased(unkeyed)
+        leased = await self._keyed.leased(list(keyed)) + await self._unkeyed.leased(list(unkeyed))
         number = sum(counts.values())
         return Depth(max(0, number - leased), delayed, min(number, leased), number + delayed)
 
     async def topics(self, name: str) -> list[str]:
         """The topics that a name means, on which something waits."""
         filter, names = topic_filter(name), self._connection.names
-        counts, _ = await self._waiting(filter)
-        found = {topic_in(subject) for subject in counts}
+        found = {topic_in(subject) for subject in await self._waiting(filter)}
         pattern = (
             f"{names.later('*', encoded(name), '*')}" if not is_wildcard(name) else names.later_below(filter)
         )
@@ -93,24 +106,59 @@ class Intake:
             found = {topic for topic in found if topic.startswith(name[:-1])}
         return sorted(found)
 
-    async def _waiting(self, filter: str) -> tuple[dict[str, int], float]:
+    async def _waiting(self, filter: str) -> dict[str, int]:
         names = self._connection.names
-        return await subjects_in(
-            self._connection, f"looking for {filter}", names.queue, names.waiting("*", filter)
-        )
+        pattern = names.waiting("*", filter)
+        counts, now = await subjects_in(self._connection, f"looking for {filter}", names.queue, pattern)
+        self._time.heard(now)
+        return counts
 
-    async def _pulled(self, subjects: Sequence[str], limit: int, lease_s: float) -> list[Leased]:
+    async def _from(self, seen: Seen, limit: int, lease_s: float) -> list[Leased]:
+        """Messages of what was seen, looking at more and more of it while there is nothing."""
         taken: list[Leased] = []
-        for subject in self._rng.sample(subjects, len(subjects)):
-            if len(taken) >= limit:
+        most = min(_LARGEST_LOOK, max(_SMALLEST_LOOK, min(2 * limit, limit + _MORE)))
+        while len(taken) < limit and (chosen := seen.choose(most)):
+            unkeyed, keyed = _parted(chosen)
+            first = self._rng.random() * len(chosen) < len(unkeyed)
+            if first:
+                taken += await self._pulled(seen, unkeyed, limit - len(taken), lease_s)
+            taken += await self._of_lanes(seen, keyed, limit - len(taken), lease_s)
+            if not first:
+                taken += await self._pulled(seen, unkeyed, limit - len(taken), lease_s)
+            if taken and most == _LARGEST_LOOK:  # enough was looked at for a few
                 break
+            most = min(_LARGEST_LOOK, 4 * most)
+        return taken
+
+    async def _of_lanes(
+        self, seen: Seen, wanted: Mapping[str, int], limit: int, lease_s: float
+    ) -> list[Leased]:
+        if not wanted:
+            return []
+        look = await self._keyed.take(wanted, limit, lease_s)
+        for subject, until in look.leased.items():
+            seen.leased(subject, until)
+        for subject, number in look.over.items():
+            seen.put_back(subject, number)
+        return [Leased(one, lane.holding.until, lane.holding) for lane in look.taken for one in lane.arrived]
+
+    async def _pulled(
+        self, seen: Seen, wanted: Mapping[str, int], limit: int, lease_s: float
+    ) -> list[Leased]:
+        taken: list[Leased] = []
+        for subject, number in wanted.items():
+            if len(taken) >= limit:
+                seen.put_back(subject, number)
+                continue
             until = self._connection.clock.monotonic() + lease_s
             arrived = await self._unkeyed.take(subject, limit - len(taken), lease_s)
             taken += [Leased(one, until) for one in arrived]
+            if arrived:  # and there may be more
+                seen.put_back(subject, number)
         return taken
 
 
-def _parted(counts: Mapping[str, int]) -> tuple[list[str], dict[str, int]]:
+def _parted(counts: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
     """The subjects of messages without a key, and of those with one."""
-    unkeyed = [subject for subject in counts if lane_in(subject) == UNKEYED]
-    return unkeyed, {subject: number for subject, number in counts.items() if lane_in(subject) != UNKEYED}
+    unkeyed = {subject: number for subject, number in counts.items() if lane_in(subject) == UNKEYED}
+    return unkeyed, {subject: number for subject, number in counts.items() if subject not in unkeyed}

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import orjson
 from nats.aio.msg import Msg
 
 from airless.engines.nats.arrived import Arrived, of_lane
-from airless.engines.nats.asking import Ask, said
+from airless.engines.nats.cleaning import Cleaning
 from airless.engines.nats.connection import Connection
-from airless.engines.nats.faults import NO_MESSAGE, Refused
-from airless.engines.nats.lanes import Lane, Move, packed, unpacked
+from airless.engines.nats.lanes import Lane, Move
 from airless.engines.nats.leases import Holding
-from airless.engines.nats.reading import first_of, lasts, seq_of, since_of, subject_of
-from airless.engines.nats.sending import Outgoing, Sender
-from airless.engines.nats.writes import compare_and_set
+from airless.engines.nats.reading import behind, first_of, seq_of, those
+from airless.engines.nats.records import Records
+from airless.engines.nats.servertime import ServerTime
 
-# Records are read so many at a time.
-_LOOK = 256
-# A record is kept so long after its lease; by then nobody is behind with what it says.
-_KEPT_S = 86_400
-# Who settled deletes at once: what is there so long after is left to do.
-_LEFT_AFTER_S = 5.0
+# Who settled does at once what follows from it: what is there so long after is left to do. To do it twice is harmless.
+_LEFT_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +29,49 @@ class Taken:
     arrived: Sequence[Arrived]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of looking at some lanes: those `leased` end at times of the server, `over` was not wanted any more.
+
+    They are named by the subjects of their messages.
+    """
+
+    taken: Sequence[Taken]
+    leased: Mapping[str, float]
+    over: Mapping[str, int]
+
+
 class Keyed:
     """Leases lanes, and ends their leases."""
 
-    def __init__(self, connection: Connection, sender: Sender) -> None:
+    def __init__(self, connection: Connection, cleaning: Cleaning, time: ServerTime) -> None:
         self._connection = connection
-        self._sender = sender
-        self._rng = random.Random()  # noqa: S311 - no secret
+        self._cleaning = cleaning
+        self._time = time
+        self._records = Records(connection, time)
 
-    async def take(
-        self, counts: Mapping[str, int], now: float, limit: int, lease_s: float
-    ) -> tuple[list[Taken], float | None]:
-        """Up to `limit` messages of lanes that nobody leases, of one lane as many as may be.
+    async def take(self, wanted: Mapping[str, int], limit: int, lease_s: float) -> Look:
+        """Up to `limit` messages of lanes that nobody leases, the first of them first, of each as many as may be.
 
-        `counts` are the subjects on which messages wait, `now` the server's time. Else the seconds after which the
-        next lease runs out.
+        `wanted` are the subjects of their messages, with how many seem to be there, 0 where nobody knows.
         """
+        lanes, now = await self._records.of(wanted), self._time.now()
+        leased = {at: now + left_s for at, lane in lanes.items() if (left_s := lane.left_s(now)) > 0}
+        free = {subject: number for subject, number in wanted.items() if subject not in leased}
         taken: list[Taken] = []
-        again_s: float | None = None
-        subjects = list(counts)
-        self._rng.shuffle(subjects)
-        for at in range(0, len(subjects), _LOOK):
-            free: list[tuple[str, Lane]] = []
-            for subject, lane in (await self._lanes(subjects[at : at + _LOOK])).items():
-                if (left_s := lane.left_s(now)) > 0:
-                    again_s = min(left_s, again_s or left_s)
-                else:
-                    free.append((subject, lane))
-            while free and limit > 0:
-                wanted: list[tuple[str, Lane, int]] = []
-                left = limit
-                while free and left > 0:
-                    subject, lane = free.pop()
-                    wanted.append((subject, lane, min(left, counts[subject])))
-                    left -= wanted[-1][2]
-                claims = [self._claim(subject, lane, want, now, lease_s) for subject, lane, want in wanted]
-                got = [one for one in await asyncio.gather(*claims) if one is not None]
-                limit -= sum(len(one.arrived) for one in got)
-                taken += got
-            if limit <= 0:
-                break
-        return taken, again_s
+        while free and limit > 0:
+            shares = _shared(free, limit)
+            claims = [self._claim(at, lanes[at], want, lease_s) for at, want in shares.items()]
+            got = [one for one in await asyncio.gather(*claims) if one is not None]
+            free = {subject: number for subject, number in free.items() if subject not in shares}
+            limit -= sum(len(one.arrived) for one in got)
+            taken += got
+        return Look(taken, leased, free)
 
-    async def leased(self, counts: Mapping[str, int], now: float) -> int:
+    async def leased(self, subjects: Sequence[str]) -> int:
         """How many messages are leased on these subjects."""
-        subjects, number = list(counts), 0
-        for at in range(0, len(subjects), _LOOK):
-            lanes = await self._lanes(subjects[at : at + _LOOK])
-            number += sum(len(lane.held) for lane in lanes.values() if lane.left_s(now) > 0)
-        return number
+        lanes, now = await self._records.read(subjects), self._time.now()
+        return sum(len(lane.held) for lane in lanes.values() if lane.left_s(now) > 0)
 
     async def extend(self, holding: Holding, lease_s: float) -> bool:
         """Hold the lane from now on; False where it is lost."""
@@ -114,90 +101,88 @@ class Keyed:
     async def clean(
         self, holding: Holding, done: Sequence[int], moved: Mapping[int, tuple[Arrived, Move]]
     ) -> None:
-        """Send what was moved, then delete all that was settled."""
-        await self._sender.send([outgoing(arrived, move) for arrived, move in moved.values()])
-        await self.delete([*done, *moved])
-        async with holding.lock:
-            holding.lane = holding.lane.cleaned(frozenset([*done, *moved]))
+        """Send what was moved; delete all that was settled, soon."""
+        await self._cleaning.send(moved)
+        messages = frozenset([*done, *moved])
 
-    async def _claim(self, subject: str, lane: Lane, want: int, now: float, lease_s: float) -> Taken | None:
+        def deleted() -> None:
+            holding.lane = holding.lane.cleaned(messages)
+            self._records.cleaned(holding.subject, messages)
+
+        await self._cleaning.later(messages, deleted)
+
+    async def _claim(self, subject: str, lane: Lane, want: int, lease_s: float) -> Taken | None:
         """Lease a lane and what is first in it; None where somebody else was faster, or there is nothing."""
-        names, doing = self._connection.names, f"receiving from {subject}"
-        messages = await first_of(
-            self._connection, doing, names.queue, subject, want + min(want, len(lane.settled))
-        )
+        remembered = self._records.remembers(subject, lane)
+        taken = await self._try(subject, lane, want, lease_s)
+        if taken is not None or not remembered or self._records.remembers(subject, lane):
+            return taken
+        self._records.doubt()
+        lane = (await self._records.read([subject]))[subject]
+        return None if lane.left_s(self._time.now()) > 0 else await self._try(subject, lane, want, lease_s)
+
+    async def _try(self, subject: str, lane: Lane, want: int, lease_s: float) -> Taken | None:
+        """The messages are read after the record, or some might be done that it knows nothing of."""
+        messages = await self._first(subject, want + min(want, len(lane.settled)))
+        overdue = [message for message in messages if seq_of(message) in lane.settled]
+        if overdue and self._time.now() - lane.since > _LEFT_AFTER_S:
+            await self._finish(lane)
+            lane, overdue = lane.cleaned(lane.settled), []
+            messages = await self._first(subject, want)
         fresh = [message for message in messages if seq_of(message) not in lane.settled][:want]
-        last = seq_of(messages[-1]) if messages else 0
-        there = frozenset(seq_of(message) for message in messages)
-        left = frozenset(seq for seq in lane.settled if seq in there or seq > last > 0)
-        overdue = [message for message in messages if seq_of(message) in left]
-        if overdue and now - lane.since > _LEFT_AFTER_S:
-            await self._finish(lane, overdue)
         if not fresh:
             return None
+        last = seq_of(messages[-1])
+        there = frozenset(seq_of(message) for message in messages)
+        left = frozenset(seq for seq in lane.settled if seq in there or seq > last)
         since = self._connection.clock.monotonic()
-        holding = Holding(_record(subject), lane, since + lease_s)
+        more = behind(messages[-1]) + len(messages) - len(overdue) - len(fresh)
+        holding = Holding(subject, lane, since + lease_s, more)
+        await self._take_over(holding, overdue)
         if not await self._write(holding, lane.leased([seq_of(one) for one in fresh], left, lease_s)):
             return None
         held = holding.lane.held
         return Taken(holding, [of_lane(message, held[seq_of(message)]) for message in fresh])
 
-    async def _finish(self, lane: Lane, overdue: Sequence[Msg]) -> None:
-        """Do what a dead consumer's settlement left to do; to do it twice is harmless."""
-        moved = [of_lane(message, 0) for message in overdue if seq_of(message) in lane.moves]
-        await self._sender.send([outgoing(arrived, lane.moves[arrived.seq]) for arrived in moved])
-        await self.delete([seq_of(message) for message in overdue])
+    async def _first(self, subject: str, most: int) -> list[Msg]:
+        """What waits first on a subject."""
+        doing, queue = f"receiving from {subject}", self._connection.names.queue
+        return await first_of(self._connection, doing, queue, subject, most)
+
+    async def _take_over(self, holding: Holding, overdue: Sequence[Msg]) -> None:
+        """Do what a settlement before left to do, as far as it was seen, unless it was ours and is being done."""
+        moves = holding.lane.moves
+        left = [of_lane(one, 0) for one in overdue if not self._cleaning.is_at(seq_of(one))]
+        moved = {arrived.seq: (arrived, moves[arrived.seq]) for arrived in left if arrived.seq in moves}
+        await self.clean(holding, [arrived.seq for arrived in left if arrived.seq not in moved], moved)
+
+    async def _finish(self, lane: Lane) -> None:
+        """Do all that a dead consumer's settlement left to do."""
+        doing, queue = "finishing what a dead consumer settled", self._connection.names.queue
+        moved = [of_lane(one, 0) for one in await those(self._connection, doing, queue, list(lane.moves))]
+        await self._cleaning.send({arrived.seq: (arrived, lane.moves[arrived.seq]) for arrived in moved})
+        await self._cleaning.delete(sorted(lane.settled))
 
     async def _write(self, holding: Holding, lane: Lane) -> bool:
         """Write the record, if nobody else has since."""
         if holding.lost:
             return False
-        names, revision = self._connection.names, None
+        written = None
         try:
-            revision = await compare_and_set(
-                self._connection,
-                f"leasing {holding.subject}",
-                names.lanes,
-                holding.subject,
-                packed(lane),
-                lane.revision,
-                {"Nats-TTL": f"{int(lane.lease_s) + _KEPT_S}s"},
-            )
+            written = await self._records.write(holding.subject, lane)
         finally:  # what nobody knows to be written may be
-            holding.lost = revision is None
-        if revision is None:
-            return False
-        holding.lane = replace(lane, revision=revision)
-        return True
-
-    async def _lanes(self, subjects: Sequence[str]) -> dict[str, Lane]:
-        """The records of lanes by the subjects of their messages."""
-        names = self._connection.names
-        records = {_record(subject): subject for subject in subjects}
-        lanes = dict.fromkeys(subjects, Lane())
-        for found in await lasts(self._connection, "looking who leases", names.lanes, list(records)):
-            lanes[records[subject_of(found)]] = unpacked(found.data, seq_of(found), since_of(found))
-        return lanes
-
-    async def delete(self, messages: Sequence[int]) -> None:
-        """Delete messages of the queue, those that are there yet."""
-        call = f"$JS.API.STREAM.MSG.DELETE.{self._connection.names.queue}"
-        asked = [Ask(call, orjson.dumps({"seq": seq, "no_erase": True})) for seq in messages]
-        for (answer,) in await self._connection.ask_all("deleting what is done", asked):
-            try:
-                said(answer)
-            except Refused as refused:
-                if refused.code not in NO_MESSAGE:
-                    raise refused.translated("deleting what is done") from refused
+            holding.lost = written is None
+        if written is not None:
+            holding.lane = written
+        return written is not None
 
 
-def outgoing(arrived: Arrived, move: Move) -> Outgoing:
-    """The copy that takes a message's place: one for each, since its number in the stream is the copy's id."""
-    tag = replace(arrived.tag, attempt=move.attempt)
-    return Outgoing(tag, arrived.data, f"copy-{arrived.seq}", move.due, move.dead)
-
-
-def _record(subject: str) -> str:
-    """The subject of a lane's record, by that of its messages."""
-    prefix, _, rest = subject.split(".", 2)
-    return f"{prefix}.l.{rest}"
+def _shared(free: Mapping[str, int], limit: int) -> dict[str, int]:
+    """How many messages to take of which lanes, the first of them first; of those nobody knows of, as many of each."""
+    even, shares = -(-limit // len(free)), dict[str, int]()
+    for subject, number in free.items():
+        if limit <= 0:
+            break
+        shares[subject] = min(limit, number or even)
+        limit -= shares[subject]
+    return shares

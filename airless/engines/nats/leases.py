@@ -18,11 +18,15 @@ _PRUNED_EVERY_S = 1.0
 
 @dataclass(slots=True, eq=False)
 class Holding:
-    """A lane as this consumer leases it, all that it holds of it together, until a time on the monotonic clock."""
+    """A lane as this consumer leases it, all that it holds of it together, until a time on the monotonic clock.
+
+    `subject` is that of its messages, of which `more` waited when it was leased.
+    """
 
     subject: str
     lane: Lane
     until: float
+    more: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     lost: bool = False
 

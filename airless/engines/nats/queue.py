@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from airless.core.at_once import each
 from airless.core.clock import Clock
@@ -20,13 +22,15 @@ from airless.core.ports import DeadLetter, Delivery, Depth, Objects, Settlement
 from airless.engines.nats.asking import Ask
 from airless.engines.nats.bells import Bells
 from airless.engines.nats.claims import Claims
+from airless.engines.nats.cleaning import Cleaning
 from airless.engines.nats.connection import Connection
 from airless.engines.nats.dead import Letters
-from airless.engines.nats.ending import Ending
+from airless.engines.nats.ending import Ending, freed
 from airless.engines.nats.intake import Intake, Leased
 from airless.engines.nats.keyed import Keyed
 from airless.engines.nats.leases import Lease, Leases
 from airless.engines.nats.sending import Outgoing, Sender
+from airless.engines.nats.servertime import ServerTime
 from airless.engines.nats.subjects import UNKEYED, digest, encoded
 from airless.engines.nats.unkeyed import Unkeyed
 from airless.engines.nats.wire import Tag
@@ -38,6 +42,8 @@ _POLL_S, _PAUSE_S = 0.5, 0.01
 # A message that so many consumers died of is given up.
 _MAX_TRIES = 50
 _BODIES_AT_ONCE = 8
+
+_Look = Callable[[], Awaitable[tuple[list[Leased], float | None]]]
 
 
 class NatsQueue:
@@ -51,13 +57,15 @@ class NatsQueue:
         self._clock = clock
         self._claims = Claims(objects)
         self._sender = Sender(connection, self._claims)
-        self._keyed = Keyed(connection, self._sender)
+        self._cleaning = Cleaning(connection, self._sender)
+        time = ServerTime(clock)
+        self._keyed = Keyed(connection, self._cleaning, time)
         self._unkeyed = Unkeyed(connection)
         self._leases = Leases(clock)
-        self._ending = Ending(self._leases, self._keyed, self._unkeyed, self._sender, self._claims, clock)
-        self._intake = Intake(connection, self._keyed, self._unkeyed)
+        self._ending = Ending(self._leases, self._keyed, self._unkeyed, self._cleaning, self._claims, clock)
+        self._intake = Intake(connection, self._keyed, self._unkeyed, time)
         self._letters = Letters(connection, self._sender)
-        self._bells = Bells(connection)
+        self._bells = Bells(connection, self._intake.heard)
         # Receives whose askers went away, and what was leased for them, by topic.
         self._left: dict[str, set[asyncio.Task[list[Delivery]]]] = {}
         self._kept: dict[str, list[Delivery]] = {}
@@ -70,7 +78,9 @@ class NatsQueue:
         for message in messages:
             once.setdefault((message.topic, message.ordering_key, message.id), message)
         await self._sender.send([_outgoing(message) for message in once.values()])
-        await self._bells.ring(message.topic for message in messages)
+        now = self._clock.now()
+        ready = [message for message in once.values() if message.not_before_s <= now]
+        await self._bells.ring(Counter((message.topic, message.ordering_key) for message in ready))
 
     async def publish_raw(self, topic: str, body: bytes, *, id: str | None = None) -> str:
         """Put bytes on a topic as they are, as a foreign producer would; the id they got."""
@@ -82,7 +92,7 @@ class NatsQueue:
             subject = self._connection.names.waiting(UNKEYED, encoded(topic))
             (seq,) = await self._sender.publish("publishing", [Ask(subject, bytes(body))])
             id = str(seq)
-        await self._bells.ring([topic])
+        await self._bells.ring({(topic, None): 1})
         return id
 
     async def receive(
@@ -99,12 +109,17 @@ class NatsQueue:
         if limit <= 0 or (keys is not None and not keys):
             return []
         until = self._clock.monotonic() + wait_s
-        bell = await self._bells.of(topic) if wait_s > 0 else None
+        bell, again = await self._bells.of(topic) if wait_s > 0 else None, False
         while True:
             self._check_open()
             ringing = bell.listen() if bell is not None else None
             try:
-                deliveries, again_s = await self._once(topic, limit, lease_s, keys)
+                if keys is not None:
+                    look = partial(self._intake.take_of, topic, limit, lease_s, keys)
+                else:
+                    heeding = bell is not None
+                    look = partial(self._intake.take, topic, limit, lease_s, again=again, heeding=heeding)
+                deliveries, again_s = await self._once(topic, limit, lease_s, look)
                 left_s = until - self._clock.monotonic()
                 if deliveries or left_s <= 0 or bell is None or ringing is None:
                     return deliveries
@@ -113,14 +128,13 @@ class NatsQueue:
                 if ringing is not None:
                     ringing.cancel()
             await self._clock.sleep(_PAUSE_S)
+            again = True
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """As `Queue.settle`; the messages of a key end together, others each on its own."""
         self._check_open()
         if settlements:
-            await self._ending.settle(settlements)
-            keys = [one.delivery for one in settlements if one.again or one.delivery.ordering_key is not None]
-            await self._bells.ring(delivery.topic for delivery in keys)
+            await self._bells.ring(await self._ending.settle(settlements))
 
     async def extend(self, deliveries: Sequence[Delivery], lease_s: float) -> None:
         """As `Queue.extend`; of a key everything that is leased is held."""
@@ -131,18 +145,21 @@ class NatsQueue:
     async def depth(self, topic: str) -> Depth:
         """What waits on a topic, counted a moment apart; its weight is one a message."""
         self._check_open()
+        await self._cleaning.idle()
         return await self._intake.depth(topic)
 
     async def topics(self, name: str) -> list[str]:
         """As `TopicsBelow.topics`."""
         self._check_open()
+        await self._cleaning.idle()
         return await self._intake.topics(name)
 
     async def redrive(self, topic: str) -> int:
         """As `DeadLetters.redrive`. A process that dies meanwhile leaves what is left for the next."""
         self._check_open()
         number = await self._letters.redrive(topic)
-        await self._bells.ring([topic] if number else [])
+        if number:
+            await self._bells.ring_topic(topic)
         return number
 
     async def letters(self, topic: str, *, limit: int) -> list[DeadLetter]:
@@ -157,17 +174,19 @@ class NatsQueue:
         self._closed = True
         for tasks in list(self._left.values()):
             await asyncio.wait(tasks)
-        held = self._leases.held()
-        if not held:
-            return
         try:
-            await self._ending.hand_back([(lease.arrived, lease.holding) for lease in held])
-            await self._bells.ring(lease.delivery.topic for lease in held)
+            await self._hand_back(self._leases.held())
         except EngineError as error:
             _log.warning("leases could not be handed back, and end when they run out: %s", error)
+        await self._cleaning.idle()
+
+    async def _hand_back(self, held: Sequence[Lease]) -> None:
+        if held:
+            await self._ending.hand_back([(lease.arrived, lease.holding) for lease in held])
+            await self._bells.ring(freed((lease, True) for lease in held))
 
     async def _once(
-        self, topic: str, limit: int, lease_s: float, keys: Sequence[str] | None
+        self, topic: str, limit: int, lease_s: float, look: _Look
     ) -> tuple[list[Delivery], float]:
         """What can be had now; else the seconds after which a look may find more."""
         if left := await self._left_behind(topic, limit, lease_s):
@@ -175,7 +194,7 @@ class NatsQueue:
         again_s: list[float] = []
 
         async def take() -> list[Delivery]:
-            leased, after_s = await self._intake.take(topic, limit, lease_s, keys)
+            leased, after_s = await look()
             again_s.append(_POLL_S if after_s is None else after_s)
             return await self._given(leased)
 

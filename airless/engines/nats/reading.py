@@ -16,6 +16,10 @@ from airless.engines.nats.replies import status_of
 _NOT_FOUND = 404
 # More than the server gives in one answer.
 _UNLIMITED = 1 << 30
+# Messages that are read by their numbers, which may be large, are asked for so many at a time.
+_AT_ONCE = 64
+# The last messages of more subjects are not given in one answer; the server's own bound is 1024.
+_LASTS = 256
 
 
 async def last(connection: Connection, doing: str, stream: str, subject: str) -> Msg | None:
@@ -31,20 +35,39 @@ async def last(connection: Connection, doing: str, stream: str, subject: str) ->
 async def first_of(connection: Connection, doing: str, stream: str, subject: str, most: int) -> list[Msg]:
     """Up to `most` messages of a subject, or of a wildcard, from the first on."""
     body = orjson.dumps({"seq": 1, "batch": most, "next_by_subj": subject})
-    return await batch(connection, doing, stream, body)
+    return await batches(connection, doing, stream, [body])
+
+
+async def those(connection: Connection, doing: str, stream: str, seqs: Sequence[int]) -> list[Msg]:
+    """The messages of these sequence numbers, those that are there."""
+    found: list[Msg] = []
+    for at in range(0, len(seqs), _AT_ONCE):
+        asked = [
+            Ask(f"$JS.API.DIRECT.GET.{stream}", orjson.dumps({"seq": seq}))
+            for seq in seqs[at : at + _AT_ONCE]
+        ]
+        for (message,) in await connection.ask_all(doing, asked):
+            if (status := status_of(message)) not in {0, _NOT_FOUND}:
+                raise EngineError(f"{doing} failed: the NATS server says {status}")
+            found += [] if status else [message]
+    return found
 
 
 async def lasts(connection: Connection, doing: str, stream: str, subjects: Sequence[str]) -> list[Msg]:
     """The last messages of those of the subjects that have one."""
-    body = orjson.dumps({"multi_last": subjects, "batch": len(subjects)})
-    return await batch(connection, doing, stream, body)
+    parts = [subjects[at : at + _LASTS] for at in range(0, len(subjects), _LASTS)]
+    bodies = [orjson.dumps({"multi_last": part, "batch": len(part)}) for part in parts]
+    return await batches(connection, doing, stream, bodies)
 
 
-async def batch(connection: Connection, doing: str, stream: str, body: bytes) -> list[Msg]:
-    got = await connection.ask(doing, Ask(f"$JS.API.DIRECT.GET.{stream}", body, most=_UNLIMITED))
-    *messages, end = got
-    if status_of(end) not in {204, _NOT_FOUND}:
-        raise EngineError(f"{doing} failed: the NATS server says {status_of(end)}")
+async def batches(connection: Connection, doing: str, stream: str, bodies: Sequence[bytes]) -> list[Msg]:
+    """The messages that some questions ask for, of which each may be answered with many."""
+    asked = [Ask(f"$JS.API.DIRECT.GET.{stream}", body, most=_UNLIMITED) for body in bodies]
+    messages: list[Msg] = []
+    for *got, end in await connection.ask_all(doing, asked):
+        if status_of(end) not in {204, _NOT_FOUND}:
+            raise EngineError(f"{doing} failed: the NATS server says {status_of(end)}")
+        messages += got
     return messages
 
 
@@ -70,7 +93,12 @@ async def subjects_in(
 async def count(connection: Connection, doing: str, stream: str, pattern: str) -> int:
     """How many messages there are on the subjects that a pattern matches."""
     got = await first_of(connection, doing, stream, pattern, 1)
-    return 1 + int((got[0].headers or {})["Nats-Num-Pending"]) if got else 0
+    return 1 + behind(got[0]) if got else 0
+
+
+def behind(message: Msg) -> int:
+    """How many more there are of what was asked for, after a message that was read."""
+    return int((message.headers or {})["Nats-Num-Pending"])
 
 
 def seq_of(message: Msg) -> int:

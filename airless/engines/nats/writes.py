@@ -1,13 +1,15 @@
-"""Compare-and-set on subjects that keep their last message alone."""
+"""Compare-and-set on subjects that keep their last message alone; and deletions of single messages."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import orjson
 
 from airless.engines.nats.asking import Ask, said
 from airless.engines.nats.connection import Connection
-from airless.engines.nats.faults import WRONG_SEQUENCE, Refused
+from airless.engines.nats.faults import NO_MESSAGE, WRONG_SEQUENCE, Refused
 from airless.engines.nats.replies import status_of
 
 _MARK = "Airless-Mark"
@@ -38,3 +40,15 @@ async def compare_and_set(
     ((last,),) = await connection.ask_all(doing, [Ask(f"$JS.API.DIRECT.GET.{stream}.{subject}")])
     found = last.headers or {}
     return int(found["Nats-Sequence"]) if not status_of(last) and found.get(_MARK) == mark else None
+
+
+async def delete(connection: Connection, doing: str, stream: str, messages: Iterable[int]) -> None:
+    """Delete messages by their sequence numbers, those that are there yet."""
+    call = f"$JS.API.STREAM.MSG.DELETE.{stream}"
+    asked = [Ask(call, orjson.dumps({"seq": seq, "no_erase": True})) for seq in messages]
+    for (answer,) in await connection.ask_all(doing, asked):
+        try:
+            said(answer)
+        except Refused as refused:
+            if refused.code not in NO_MESSAGE:
+                raise refused.translated(doing) from refused
