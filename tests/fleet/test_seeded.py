@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from support.functions import Fleet
+from support.mortal import Died, mortal
 from support.web import Web, linking
 
 from airless.core.errors import ConfigError
@@ -41,41 +42,6 @@ class Many(Spider):
         yield {"url": response.url}
 
 
-class Died(Exception):
-    """The power is gone."""
-
-
-class Mortal:
-    """Has an engine die after so many writes."""
-
-    def __init__(self, engine: Any, writes: int) -> None:
-        self._left = writes
-        state, queue = engine.state.inner, engine.queue
-        state.commit = self._counted(state.commit)
-        engine.state.inner = state
-        publishing = _Publishing(queue, self._counted(queue.publish_many))
-        engine.queue = engine.state._queue = publishing
-        self.engine = engine
-
-    def _counted(self, write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def counted(*arguments: Any) -> Any:
-            if not self._left:
-                raise Died
-            self._left -= 1
-            return await write(*arguments)
-
-        return counted
-
-
-class _Publishing:
-    def __init__(self, queue: Any, publish_many: Any) -> None:
-        self._queue = queue
-        self.publish_many = publish_many
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._queue, name)
-
-
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeding, "_BATCH", 20)
@@ -95,7 +61,7 @@ def job() -> Job:
 async def cut_off(fleet: Fleet, writes: int) -> bool:
     """Begin it on an engine that dies after so many writes; whether it died."""
     try:
-        await begin(Mortal(fleet.engine(), writes).engine, job(), fleet.clock, pages=1_000)
+        await begin(mortal(fleet.engine(), writes), job(), fleet.clock, pages=1_000)
     except Died:
         return True
     return False
