@@ -10,6 +10,7 @@ from types import ModuleType
 from benchmarks.record import Table, append, show
 
 NAMES = (
+    "backlog",
     "brokers",
     "cost",
     "crawl",

@@ -1,10 +1,13 @@
 """What do two workers on a broker bring, beside one process on this machine?
 
 The site of the `crawl` benchmark, served by nginx on the first core, crawled by `airless crawl` in one process with
-SQLite, and by the two processes of an `airless worker` on a broker. All but nginx may use every core. The engines take
-turns; medians. Timed is from the first seed's publication, or the local run's own beginning, to the end of the last
-page; workers are up by then. Each crawl has to give each page once. `broker_us_a_page` is the server's CPU time,
-`client_us_a_page` that of the processes that crawl, of the local one with its start.
+SQLite, and by the two processes of an `airless worker` on a broker: by a spider that takes each page's title and its
+links, and by one that takes five fields by CSS selectors. All but nginx may use every core. The engines take turns,
+after a round that doesn't count; medians. Timed is from the first seed's publication, or the local run's own beginning,
+to the end of the last page; workers are up by then. Each crawl has to give each page once, with all that is on it.
+CPU time is told a page: of the processes that crawl (of the local one with its start), the broker and the site.
+`at_most` is what two processes could bring if a page cost them no more than the local one: the site and the broker's
+absence leave that much of the cores.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,92 +39,110 @@ from benchmarks.crawl.course import PORT, Course, Variant
 from benchmarks.crawl.nginx import Server
 from benchmarks.crawl.verdict import verify
 from benchmarks.record import Table
+from benchmarks.workers import at_work
 from tests.support.brokers import BROKERS
 
 LOCAL = "sqlite"
 CASES = ((LOCAL, 1), *((name, 2) for name in BROKERS))
+SPIDERS = {"links": SITE_SPIDER, "fields": "benchmarks.crawl.contenders.airless_fields:FieldsSpider"}
 _CONCURRENCY, _PER_HOST = 64, 32
 _LOOK_S = 0.02
 _LIMIT_S = 300.0
-_START_S = 30.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """A crawl: seconds, and CPU seconds of those who crawl and of the broker."""
+    """A crawl: seconds, and CPU seconds of those who crawl, of the broker and of the site's server."""
 
     wall_s: float
     client_s: float
     broker_s: float
+    site_s: float
 
 
 def measure(*, quick: bool) -> Table:
-    """A row a case. Raises RuntimeError where a crawl gave anything but each page once."""
+    """A row a spider and engine. Raises RuntimeError where a crawl gave anything but each page once."""
     pages, runs = (2_000, 1) if quick else (20_000, 5)
-    variant = Variant(pages=pages)
     cache = cache_folder()
-    course = variant.course(cache)
-    server = Server(course.root, cache / "nginx-fleet", course.hosts, PORT, min(os.sched_getaffinity(0)))
-    taken: dict[tuple[str, int], list[Took]] = {case: [] for case in CASES}
-    with server.serving():
-        for _ in range(runs):
-            for name, processes in CASES:
-                with tempfile.TemporaryDirectory() as folder:
-                    took = _once(name, processes, course, Path(folder))
-                taken[name, processes].append(took)
-                print(f"{name}: {pages / took.wall_s:,.0f} pages/s", file=sys.stderr, flush=True)
     rows: list[dict[str, Any]] = []
+    for what, spider in SPIDERS.items():
+        course = Variant(pages=pages, fields=what == "fields").course(cache)
+        server = Server(course.root, cache / "nginx-fleet", course.hosts, PORT, min(os.sched_getaffinity(0)))
+        taken: dict[tuple[str, int], list[Took]] = {case: [] for case in CASES}
+        with server.serving():
+            pid = int((server.run / "nginx.pid").read_text())
+            for number in range(runs if quick else runs + 1):
+                for name, processes in CASES:
+                    before_s = _cpu_s(_below(pid))
+                    with tempfile.TemporaryDirectory() as folder:
+                        took = _once(name, processes, spider, course, Path(folder))
+                    took = replace(took, site_s=_cpu_s(_below(pid)) - before_s)
+                    if quick or number:
+                        taken[name, processes].append(took)
+                    print(f"{what}, {name}: {pages / took.wall_s:,.0f} pages/s", file=sys.stderr, flush=True)
+        rows += _rows(what, pages, taken)
+    return Table(rows, libraries=("redis", "nats-py"), notes={"pages": pages, "runs": runs})
+
+
+def _rows(what: str, pages: int, taken: Mapping[tuple[str, int], Sequence[Took]]) -> list[dict[str, Any]]:
+    local = taken[CASES[0]]
+    cores = len(os.sched_getaffinity(0))
+    at_most = median(min(2.0, cores * took.wall_s / (took.client_s + took.site_s)) for took in local)
+    rows = []
     for (name, processes), crawls in taken.items():
-        local = taken[CASES[0]]
         rows.append(
             {
+                "takes": what,
                 "engine": name,
                 "processes": processes,
                 "pages_per_s": round(median(pages / took.wall_s for took in crawls), 1),
                 "to_local": round(
                     median(one.wall_s / took.wall_s for one, took in zip(local, crawls, strict=True)), 3
                 ),
+                "at_most": 1.0 if name == LOCAL else round(at_most, 3),
                 "client_us_a_page": round(median(took.client_s for took in crawls) / pages * 1e6, 1),
                 "broker_us_a_page": round(median(took.broker_s for took in crawls) / pages * 1e6, 1),
+                "site_us_a_page": round(median(took.site_s for took in crawls) / pages * 1e6, 1),
                 "all_pages_per_s": [round(pages / took.wall_s, 1) for took in crawls],
             }
         )
-    return Table(rows, libraries=("redis", "nats-py"), notes={"pages": pages, "runs": runs})
+    return rows
 
 
-def _once(name: str, processes: int, course: Course, folder: Path) -> Took:
+def _once(name: str, processes: int, spider: str, course: Course, folder: Path) -> Took:
     output = folder / "items.jsonl"
     if name == LOCAL:
-        took = _locally(course, folder, output)
+        took = _locally(spider, course, folder, output)
     else:
-        took = asyncio.run(_on_broker(name, processes, course, folder, output))
-    verdict = verify(output, course.titles)
+        took = asyncio.run(_on_broker(name, processes, spider, course, folder, output))
+    verdict = verify(output, course.titles, course.fields)
     if not verdict.right:
         raise RuntimeError(f"{name}: {verdict.example}")
     return took
 
 
-def _locally(course: Course, folder: Path, output: Path) -> Took:
+def _locally(spider: str, course: Course, folder: Path, output: Path) -> Took:
     words = ["-o", str(output), "--state", str(folder / "state"), "--stats", str(folder / "stats.json"), "-q"]
+    words += ["--spider", spider]
     words += ["--concurrency", str(_CONCURRENCY), "--per-host", str(_PER_HOST), "--allow-private"]
     for host in course.hosts:
         words += ["--resolve", f"{host}=127.0.0.1"]
     before_s = _children_s()
     subprocess.run([sys.executable, "-m", "airless", "crawl", *course.seeds, *words], check=True)
     client_s = _children_s() - before_s
-    return Took(json.loads((folder / "stats.json").read_text())["seconds"], client_s, 0.0)
+    return Took(json.loads((folder / "stats.json").read_text())["seconds"], client_s, 0.0, 0.0)
 
 
-async def _on_broker(name: str, processes: int, course: Course, folder: Path, output: Path) -> Took:
+async def _on_broker(
+    name: str, processes: int, spider: str, course: Course, folder: Path, output: Path
+) -> Took:
     http = Http(resolve=dict.fromkeys(course.hosts, "127.0.0.1"), allow_private=True)
     pace = Pace(concurrency=_CONCURRENCY, per_host=_PER_HOST)
-    job = Job("fleet", SITE_SPIDER, course.seeds, Settings(pace=pace, http=http))
+    job = Job("fleet", spider, course.seeds, Settings(pace=pace, http=http))
     with ExitStack() as ending:
         server = ending.enter_context(BROKERS[name](folder))
-        worker = _worker(server.url, processes, folder, ending)
-        await asyncio.to_thread(_await_readiness, folder / "log.worker", processes)
-        children = _below(worker.pid)
+        children = ending.enter_context(at_work(server.url, processes, folder))
         client_s, broker_s = _cpu_s(children), _cpu_s([server.pid])
         async with asyncio.timeout(_LIMIT_S), await open_engine(server.url) as engine:
             began_s = time.monotonic()
@@ -132,37 +153,9 @@ async def _on_broker(name: str, processes: int, course: Course, folder: Path, ou
                     break
                 await asyncio.sleep(_LOOK_S)
             wall_s = time.monotonic() - began_s
-            took = Took(wall_s, _cpu_s(children) - client_s, _cpu_s([server.pid]) - broker_s)
+            took = Took(wall_s, _cpu_s(children) - client_s, _cpu_s([server.pid]) - broker_s, 0.0)
             await write_items(engine, accounts.segments, str(output))
     return took
-
-
-def _worker(url: str, processes: int, folder: Path, ending: ExitStack) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "airless", "worker", "--engine", url, "-n", str(processes)]
-    with (folder / "log.worker").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def end() -> None:
-        process.terminate()
-        process.wait(_START_S)
-
-    ending.callback(end)
-    return process
-
-
-def _await_readiness(log: Path, processes: int) -> None:
-    """Until all have said that they serve. Raises RuntimeError where that takes too long."""
-    until_s = time.monotonic() + _START_S
-    while f"{processes} processes serve" not in log.read_text():
-        if time.monotonic() > until_s:
-            raise RuntimeError(f"no worker came up: {log.read_text()[-2_000:]}")
-        time.sleep(_LOOK_S)
-    # The last of them may be about to connect.
-    time.sleep(1.0)
-
-
-def _below(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _cpu_s(pids: Sequence[int]) -> float:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from airless import Response
+from benchmarks import backlog, brokers
 from benchmarks.__main__ import NAMES
+from benchmarks.backlog import pages
 from benchmarks.crawl import peers
 from benchmarks.crawl.field import AIRLESS, CONTENDERS, PROGRAMS
 from benchmarks.crawl.pages import Site
@@ -20,6 +24,7 @@ from benchmarks.crawl.store import Bound, bind, lay_out
 from benchmarks.crawl.verdict import verify
 from benchmarks.engine import APART, CASES, once
 from benchmarks.publish import ENGINES, WAYS, Way, seconds
+from tests.support.brokers import BROKERS
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Site(50, 8080)
@@ -160,3 +165,45 @@ def test_the_crawl_without_a_network_fetches_every_page(bound: Path, engine: str
 @pytest.mark.parametrize("way", WAYS, ids=str)
 async def test_however_messages_are_published_all_of_them_are_there(engine: str, way: Way) -> None:
     assert await seconds(engine, way, 130) > 0
+
+
+@pytest.mark.parametrize("engine", brokers.ENGINES)
+@pytest.mark.parametrize("way", brokers.WAYS, ids=str)
+async def test_what_a_queue_is_given_it_gives_back(engine: str, way: brokers.Way) -> None:
+    with brokers.url_of(engine) as url:
+        publish_s, consume_s = await brokers.once(url, way, 230)
+    assert publish_s > 0
+    assert consume_s > 0
+
+
+def test_the_site_behind_the_backlog_has_every_page_of_every_host() -> None:
+    urls = [pages.url(page, 300, 80) for page in range(900)]
+    assert len(set(urls)) == 900
+    assert len({url.partition("/section")[0] for url in urls}) == 300
+    with pages.served(0.01) as port:
+        for page in (0, 299, 899):
+            with urlopen(pages.url(page, 300, port)) as answer:  # noqa: S310 - it is http
+                body = answer.read().decode()
+            assert f"<title>Page {page // 300}</title>" in body
+            assert set(re.findall(r"page-(\d+)", body)) == {str(number) for number in range(page // 300)}
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_a_backlog_stands_while_workers_work_on_it(name: str, tmp_path: Path) -> None:
+    with pages.served(0.2) as port:
+        row = backlog.once(name, backlog.Size(3_000, 50, 3.0), port, tmp_path)
+    assert row["requests"] == 3_000
+    assert 0 < row["waiting"] < 3_000
+    assert len(row["all_worker_peaks_mib"]) == backlog.PROCESSES
+    assert 10 < row["worker_peak_mib"] < backlog.MOST_MIB
+    assert row["publisher_peak_mib"] > 10
+    assert row["broker_peak_mib"] > 1
+
+
+def test_a_worker_that_needs_too_much_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "MOST_MIB", 20)
+    with (
+        pages.served(0.2) as port,
+        pytest.raises(RuntimeError, match=r"a worker needed \d+ MiB, more than 20"),
+    ):
+        backlog.once("redis", backlog.Size(3_000, 50, 30.0), port, tmp_path)

@@ -13,6 +13,7 @@ import click
 
 from airless.cli.crawls import ENGINE, on
 from airless.cli.signals import on_stop
+from airless.cli.unanswered import told_of_nobody, told_of_silence
 from airless.core.clock import SystemClock
 from airless.core.errors import ConfigError
 from airless.core.ports import Engine
@@ -24,7 +25,7 @@ from airless.crawl.settings import Settings
 from airless.crawl.spider import Spider
 from airless.deploy.sources import target_of
 from airless.local.crawl import Plan, Result
-from airless.local.crawl.run import Control
+from airless.local.crawl.run import Control, Progress
 
 _HERE_ALONE = {
     "restart": "it begins a crawl of this machine anew; give this one another --job",
@@ -79,7 +80,7 @@ def crawl_elsewhere(plan: Plan, options: dict[str, Any], *, again: str, quiet: b
 def detach(plan: Plan, options: dict[str, Any], *, again: str, quiet: bool) -> None:
     """Begin a crawl and leave it: its name on standard output, and how to come back to it."""
     job, url = job_of(plan, options), options["engine_url"]
-    asyncio.run(_begin_and_leave(plan, job, url))
+    asyncio.run(_begin_and_leave(plan, job, url, quiet=quiet))
     click.echo(job.name)
     if not quiet:
         click.echo(ways(job.name, url, follow=again), err=True)
@@ -97,11 +98,19 @@ async def _follow(plan: Plan, job: Job, url: str, *, max_cost: float | None, qui
     from airless.fleet.items import write_items
 
     display = make_display(job.settings.limits, quiet=quiet)
-    control = Control(on_progress=display.update)
+    nobody = told_of_nobody(url, display.say)
+
+    def show(progress: Progress) -> None:
+        display.update(progress)
+        nobody(progress)
+
+    control = Control(on_progress=show)
     with on_stop(control.interrupt):
         async with on(url) as engine:
             with display:
                 display.say(f"The job is {job.name}.")
+                with told_of_silence(url, display.say):
+                    await job_named(engine, job.name)
                 begun, record, ledger = await _begin(plan, job, engine)
                 for name in _other_settings(job, begun):
                     display.say(f"{job.name} was begun with other {name}, which it keeps.")
@@ -121,9 +130,11 @@ async def _follow(plan: Plan, job: Job, url: str, *, max_cost: float | None, qui
             return result
 
 
-async def _begin_and_leave(plan: Plan, job: Job, url: str) -> None:
+async def _begin_and_leave(plan: Plan, job: Job, url: str, *, quiet: bool) -> None:
     """Begin the job, or have it go on, and leave it to the engine's functions or workers."""
     async with on(url) as engine:
+        with told_of_silence(url, lambda text: None if quiet else click.echo(text, err=True)):
+            await job_named(engine, job.name)
         begun, _, _ = await _begin(plan, job, engine)
     for name in _other_settings(job, begun):
         click.echo(f"{job.name} was begun with other {name}, which it keeps.", err=True)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from airless.crawl.layout import Layout
-from airless.crawl.offered import Offered
+from airless.crawl.met import Met
 from airless.crawl.request import Follow, Request, link
-from airless.crawl.scan import PageFollow, spellings
+from airless.crawl.scan import PageFollow
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Dedup, Settings
 from airless.crawl.shard import Shard
@@ -25,8 +25,6 @@ CUT = 0x9E37_79B9_7F4A_7C15
 REFUSED = 0xD1B5_4A32_D192_ED03
 # And so is what was offered to another shard: having offered it is not having it.
 SENT = 0x8CB9_2BA7_2F3D_8DD7
-
-_RECENT = 20_000
 
 # What can be taken for canonical without parsing it: the links of a page nearly all can.
 _PLAIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?/[!\"$-~]*")
@@ -63,18 +61,14 @@ class Discovery:
         self._keeps_offers = keeps_offers and not self._by_level
         # With a limit on depth a link that is known may be nearer now; dropped parameters are known to us alone.
         self._exact = self._max_depth is not None or bool(self._dedup.drop_parameters)
-        self._spellings = spellings()
-        self._offered: Offered | None = None
-        self._recent: set[str] = set()
-        self._older: set[str] = set()
+        self._met = Met()
 
     def follow(self, shard: Shard, parent: Request, follow: Follow) -> None:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         urls: Iterable[str]
         if isinstance(follow, PageFollow) and not (self._exact or follow.read):
-            met = self._of_trees() if follow.of_tree or self._spellings is None else self._spellings
             fresh, urls, refused = follow.new_urls(
-                met,
+                (shard.met or self._met).of(follow),
                 self._sites,
                 shard.seen,
                 sort_query=self._dedup.sort_query,
@@ -89,15 +83,11 @@ class Discovery:
         if urls:
             self._take(shard, parent, follow, self._in_scope(shard, urls))
 
-    def _of_trees(self) -> Offered:
-        """The memory for the links of pages that were parsed."""
-        if self._offered is None:
-            self._offered = Offered()
-        return self._offered
-
     def _canonical(self, shard: Shard, follow: Follow) -> Iterable[str]:
+        met = shard.met or self._met
         for url in follow.urls:
-            if self._known(url):
+            # With a limit on depth a link that is known may be nearer now.
+            if self._max_depth is None and met.knows(url):
                 continue
             address = url if _PLAIN.fullmatch(url) else canonical(url)
             if address is None:
@@ -122,6 +112,9 @@ class Discovery:
         callback, priority, referrer = follow.callback, follow.priority, parent.url
         carries = follow.meta or follow.headers
         for url, mark, site in links:
+            owner = site.owner or self._owner(shard, site, mark)
+            if owner is None and self._keeps_offers and mark ^ SENT in shard.seen:
+                continue
             reason = trap(url, depth, self._traps)
             if reason is not None:
                 self._refused(shard, mark, reason)
@@ -132,10 +125,10 @@ class Discovery:
                 if carries
                 else link(url, callback, priority, depth, referrer)
             )
-            owner = site.owner or self._owner(shard, site, mark)
             if owner is None:
-                if not self._keeps_offers or shard.see(mark ^ SENT):
-                    shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
+                if self._keeps_offers:
+                    shard.see(mark ^ SENT)
+                shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
             elif self._by_level:
                 self._admit(owner, request, mark)
             else:
@@ -261,17 +254,6 @@ class Discovery:
         if request.method == "GET" and request.body is None:
             return self._mark(request.url)
         return fingerprint(dedup_key(request.url, self._dedup), request.method, request.body)
-
-    def _known(self, url: str) -> bool:
-        """Whether the very same spelling was offered a short while ago; a bounded memory of most repeats."""
-        if self._max_depth is not None:
-            return False
-        if url in self._recent or url in self._older:
-            return True
-        if len(self._recent) >= _RECENT:
-            self._older, self._recent = self._recent, set()
-        self._recent.add(url)
-        return False
 
 
 def mark_of(url: str, dedup: Dedup) -> int:

@@ -7,21 +7,25 @@ from collections.abc import Iterable
 
 # Eight bytes each.
 _SLOTS = 1 << 19
+_FIRST_SLOTS = 1 << 10
 
 
 class Offered:
-    """Hashes of links in a table of fixed size, where of two that want one slot the later stays.
+    """Hashes of links in a table of bounded size, where of two that want one slot the later stays.
 
     What was forgotten reads as new, what is held never does. Two links of one hash, of which the second would
     be hidden, are met once in some 10**13 offers; a page can't contrive them, as Python's hash of strings is keyed.
-    `slots` is a power of two.
+    It grows up to so many `slots`, a power of two.
     """
 
-    __slots__ = ("_mask", "_slots")
+    __slots__ = ("_added", "_mask", "_most", "_slots")
 
     def __init__(self, slots: int = _SLOTS) -> None:
-        self._mask = slots - 1
-        self._slots = array("q", [-1]) * slots  # no hash of Python's is -1
+        self._most = slots
+        first = min(slots, _FIRST_SLOTS)
+        self._mask = first - 1
+        self._slots = array("q", [-1]) * first  # no hash of Python's is -1
+        self._added = 0
 
     @property
     def nbytes(self) -> int:
@@ -35,6 +39,7 @@ class Offered:
         if self._slots[at] == hashed:
             return False
         self._slots[at] = hashed
+        self._count(1)
         return True
 
     def unmet(self, references: Iterable[str], base: str) -> list[str]:
@@ -64,4 +69,18 @@ class Offered:
             if slots[at] != hashed:
                 slots[at] = hashed
                 found.append(reference)
+        self._count(len(found))
         return found
+
+    def _count(self, added: int) -> None:
+        """Note what was put in, and grow where the table gets full."""
+        self._added += added
+        room = len(self._slots)
+        if self._added <= room // 2 or room >= self._most:
+            return
+        room = min(self._most, 4 * room)
+        held = [hashed for hashed in self._slots if hashed != -1]
+        slots, mask = array("q", [-1]) * room, room - 1
+        for hashed in held:
+            slots[hashed & mask] = hashed
+        self._slots, self._mask, self._added = slots, mask, len(held)

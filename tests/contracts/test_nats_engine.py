@@ -243,7 +243,8 @@ async def test_over_tls_with_a_certificate_that_is_trusted(tmp_path: Path) -> No
         ("nats://u:topsecret@h?prefx=a", "unknown option 'prefx'"),
         ("nats://h?prefix=a.b", "a prefix has"),
         ("nats://h?timeout=soon", "timeout is a number"),
-        ("nats://h?objects=s3://x", "file:///"),
+        ("nats://h?objects=s3:///x", "write file:///FOLDER or s3://BUCKET"),
+        ("nats://h?objects=ftp://h/x", "no place for objects"),
     ],
 )
 async def test_a_url_that_can_t_be_used_says_why(url: str, message: str) -> None:

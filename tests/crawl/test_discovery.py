@@ -6,6 +6,7 @@ import pytest
 
 from airless.crawl.discovery import Discovery
 from airless.crawl.layout import Layout
+from airless.crawl.met import Met
 from airless.crawl.request import Follow, Request
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Dedup, Limits, Settings, Traps
@@ -374,14 +375,14 @@ def test_what_a_sitemap_lists_stands_beside_it() -> None:
     assert [request.depth for request in world.sent] == [0, 0]
 
 
-def test_the_memory_of_offered_links_is_bounded_and_forgets_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airless.crawl.discovery._RECENT", 10)
+def test_the_memory_of_offered_links_is_bounded_and_forgets_no_page() -> None:
     world = World()
+    met = world.shard.met = Met(160)
     for _ in range(3):
         for n in range(100):
             world.follow(f"{PAGE}{n}")
     assert len(world.urls) == 100
-    assert len(world.discovery._recent) + len(world.discovery._older) <= 20
+    assert len(met._recent) + len(met._older) <= 20
 
 
 def test_a_spread_host_has_its_pages_in_several_shards() -> None:

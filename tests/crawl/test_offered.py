@@ -99,6 +99,20 @@ def test_a_canonical_url_is_met_as_its_key() -> None:
     assert not offered.add("http://a.test/y")
 
 
+def test_the_memory_grows_and_what_it_holds_stays_met() -> None:
+    offered = Offered()
+    least = offered.nbytes
+    links = [f"/{n}" for n in range(20_000)]
+    assert offered.unmet(links[:400], PAGE) == links[:400]
+    assert offered.nbytes == least
+    held = set(links[:400]) - set(offered.unmet(links[:400], PAGE))
+    assert all(offered.add(f"{PAGE}{n}") for n in range(400))
+    assert offered.nbytes > least
+    assert not held & set(offered.unmet(links[:400], PAGE))
+    assert offered.unmet(links[400:], PAGE) == links[400:]
+    assert len(offered.unmet(links, PAGE)) < 2_000
+
+
 def test_the_memory_is_bounded_and_what_it_forgets_is_new_again() -> None:
     offered = Offered(16)
     links = [f"/{n}" for n in range(1_000)]

@@ -39,6 +39,51 @@ async def test_a_shard_that_another_process_changed_is_read_anew() -> None:
         assert not found.see(8)
 
 
+async def test_what_was_known_of_a_shard_need_not_be_read_again() -> None:
+    async with MemoryEngine() as engine:
+        warm = WarmShards()
+        many = range(1, 3_000)
+        shard = await committed(engine, await warm.take(engine, LAYOUT, 1), *many)
+        met, seen = shard.met, shard.seen
+        assert met is not None
+        warm.keep(shard)
+        await committed(engine, await Shard.load(engine, LAYOUT, 1), 5_000)
+        for segment in [name async for name in engine.objects.list(LAYOUT.seen_prefix)]:
+            await engine.objects.delete([segment])  # nobody asks for it
+        found = await warm.take(engine, LAYOUT, 1)
+        assert found.met is met
+        assert found.seen is seen
+        assert not any(map(found.see, (*many, 5_000)))
+
+
+async def test_a_crawl_that_was_begun_anew_under_the_name_is_another() -> None:
+    async with MemoryEngine() as engine:
+        warm = WarmShards()
+        shard = await committed(engine, await warm.take(engine, LAYOUT, 1), 7)
+        met = shard.met
+        warm.keep(shard)
+        anew = Shard(LAYOUT, 1)
+        anew.version = shard.version  # it takes the other's place
+        await committed(engine, anew, 8)
+        found = await warm.take(engine, LAYOUT, 1)
+        assert found.met is not met
+        assert found.see(7)
+        assert not found.see(8)
+
+
+async def test_only_those_used_last_remember_links() -> None:
+    async with MemoryEngine() as engine:
+        warm = WarmShards()
+        layout = Layout("job", 64)
+        shards = []
+        for index in range(40):
+            shards.append(await committed(engine, await warm.take(engine, layout, index), index))
+            warm.keep(shards[-1])
+        assert sum(shard.met is not None for shard in shards) == 32
+        assert shards[0].met is None
+        assert (await warm.take(engine, layout, 0)).met is not None
+
+
 async def test_what_is_not_committed_is_not_kept() -> None:
     async with MemoryEngine() as engine:
         warm = WarmShards()

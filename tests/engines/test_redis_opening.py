@@ -51,8 +51,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
         ("redis://:p%40ss@h", RedisOptions("h", password="p@ss")),
         ("rediss://us%3Aer:pw@h/1", RedisOptions("h", 6379, 1, "us:er", "pw", tls=True)),
         (
-            "redis://h?prefix=a:b&objects=file:///srv/objects&timeout=2.5",
-            RedisOptions("h", prefix="a:b", objects="file:///srv/objects", timeout_s=2.5),
+            "redis://h?prefix=a:b&objects=s3://b/c&timeout=2.5",
+            RedisOptions("h", prefix="a:b", objects="s3://b/c", timeout_s=2.5),
         ),
     ],
 )
@@ -70,8 +70,8 @@ def test_a_url_says_where_and_how(url: str, options: RedisOptions) -> None:
         ("redis://h?prefx=a", "unknown option 'prefx'"),
         ("redis://h?prefix={a}", "no braces"),
         ("redis://h?prefix=a%20b", "no blanks"),
-        ("redis://h?objects=s3://bucket", "a folder that all workers share"),
-        ("redis://h?objects=folder", "a folder that all workers share"),
+        ("redis://h?objects=s3://", "no place for objects"),
+        ("redis://h?objects=folder", "write file:///FOLDER or s3://BUCKET"),
         ("redis://h?timeout=soon", "timeout is a number"),
         ("redis://h?timeout=0", "timeout is a number"),
         ("redis://h?ca=/a.pem", "ca is for rediss"),

@@ -11,9 +11,10 @@ import pytest
 from aiohttp.web import Request, Response
 from support.functions import Fleet
 from support.web import Web, chain, linking, star
-from support.workers import at_work, nothing_waits, until, worker
+from support.workers import BrokerQueue, at_work, nothing_waits, until, worker
 
 from airless.core.message import Message
+from airless.core.ports import Delivery
 from airless.crawl.orders import PAUSED, Orders, order, parked, stop, unpark
 from airless.crawl.settings import Http, Pace, Retry, Settings
 from airless.functions.crawl import CrawlHost
@@ -227,3 +228,28 @@ async def test_messages_that_kill_whoever_takes_them_are_given_up_unread() -> No
             await nothing_waits(fleet)
         assert site.requests() == []
         assert one.standing().done.messages == {("frontier", "dead"): 1}
+
+
+async def test_who_works_on_a_shard_goes_on_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = chain(30)
+    with Web(pages) as site:
+        fleet = Fleet(QUICK, shards=1)
+        await fleet.begin(site.url("/0"))
+        one = worker(fleet)
+        looks: list[list[str] | None] = []
+        receive = BrokerQueue.receive
+
+        async def once_for_all(self: BrokerQueue, topic: str, **how: Any) -> list[Delivery]:
+            if looks and "keys" not in how:
+                await fleet.clock.sleep(how["wait_s"])
+                return []
+            got = await receive(self, topic, **how)
+            if got:
+                looks.append(how.get("keys"))
+            return got
+
+        monkeypatch.setattr(BrokerQueue, "receive", once_for_all)
+        async with at_work(one):
+            await nothing_waits(fleet)
+    assert fleet.item_urls() == sorted(site.url(path) for path in pages)
+    assert looks == [None, *30 * [["0"]]]

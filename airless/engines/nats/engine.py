@@ -1,4 +1,4 @@
-"""The engine on NATS: a queue on JetStream, state in a KV bucket, objects in a stream or a folder; commits in steps."""
+"""The engine on NATS: a queue on JetStream, state in a KV bucket, objects in a stream or outside; commits in steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from airless.core.clock import Clock, SystemClock
 from airless.core.ports import Objects
 from airless.core.secrets import EnvironmentSecrets
 from airless.core.steps import SteppedEngine
-from airless.engines.files import FileObjects
 from airless.engines.nats.connection import Connection
 from airless.engines.nats.objects import NatsObjects
 from airless.engines.nats.options import NatsOptions
 from airless.engines.nats.queue import NatsQueue
 from airless.engines.nats.state import NatsState
+from airless.engines.outside import Outside
 
 # Objects of the user's commits, and bodies and documents too large for a message.
 _OBJECTS, _LARGE = "objects", "large"
@@ -26,7 +26,7 @@ class NatsEngine(SteppedEngine):
         self.options = options
         self.secrets = EnvironmentSecrets()
         self._connection = Connection(options, clock or SystemClock())
-        self._files: list[FileObjects] = []
+        self._outside = Outside(options.objects, options.prefix) if options.objects else None
         objects, large = self._objects(_OBJECTS), self._objects(_LARGE)
         queue = NatsQueue(self._connection, large, clock or SystemClock())
         super().__init__(queue, NatsState(self._connection, large), objects, close=queue.aclose)
@@ -42,13 +42,8 @@ class NatsEngine(SteppedEngine):
             await super().aclose()
         finally:
             await self._connection.aclose()
-            for files in self._files:
-                await files.aclose()
+            if self._outside is not None:
+                await self._outside.aclose()
 
     def _objects(self, name: str) -> Objects:
-        if self.options.objects is None:
-            return NatsObjects(self._connection, name)
-        self._files.append(
-            FileObjects(FileObjects.parse(self.options.objects).root / self.options.prefix / name)
-        )
-        return self._files[-1]
+        return NatsObjects(self._connection, name) if self._outside is None else self._outside.objects(name)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airless.core.errors import ConfigError
+from airless.engines.outside import check_place
 
 FORM = (
-    "nats://[USER:PASSWORD@]HOST[:PORT][?prefix=airless][&objects=file:///FOLDER][&timeout=30]"
+    "nats://[USER:PASSWORD@]HOST[:PORT][?prefix=airless][&objects=PLACE][&timeout=30]"
     " (nats+tls:// over TLS, with &ca=FILE where the system doesn't trust the server's certificate)"
 )
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -21,8 +22,9 @@ _PORT = 4222
 class NatsOptions:
     """Where the engine's things are, and how long its calls go on trying while the server is away.
 
-    Streams are named ``{prefix}-…``, their subjects ``{prefix}.…``. `objects` is a folder (``file:///…``) for what
-    would else be in JetStream. A user without a password is a token. `ca` is the certificate that signed the server's.
+    Streams are named ``{prefix}-…``, their subjects ``{prefix}.…``. `objects` is a folder (``file:///…``)
+    or a bucket (``s3://…``) for what would else be in JetStream.
+    A user without a password is a token. `ca` is the certificate that signed the server's.
     """
 
     server: str
@@ -50,11 +52,13 @@ class NatsOptions:
         prefix = given.get("prefix") or "airless"
         if not _PREFIX.fullmatch(prefix):
             raise ConfigError(f"{shown}: a prefix has up to 40 letters, digits, '-' and '_'")
+        if objects := given.get("objects"):
+            check_place(objects)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return cls(
             f"{'tls' if parts.scheme.lower().endswith('tls') else 'nats'}://{host}:{port}",
             prefix,
-            given.get("objects") or None,
+            objects or None,
             _seconds(given.get("timeout") or "30", shown),
             None if parts.username is None else unquote(parts.username),
             None if parts.password is None else unquote(parts.password),

@@ -10,7 +10,7 @@ from airless.core.clock import Clock, SystemClock
 from airless.core.ports import Commit
 from airless.core.secrets import EnvironmentSecrets
 from airless.core.steps import Outbox, SteppedEngine, wrap
-from airless.engines.files import FileObjects
+from airless.engines.outside import Outside
 from airless.engines.redis.checks import check
 from airless.engines.redis.committing import Committing, arguments
 from airless.engines.redis.objects import RedisObjects
@@ -25,8 +25,8 @@ _PUTS = 32
 class RedisEngine(SteppedEngine):
     """`Engine` on Redis or Valkey. A commit is one step, done once however often its answer gets lost.
 
-    Objects in a folder (the option `objects`) are outside of it: they are put before and deleted after, and who
-    loads the state deletes what was left over, as in `airless.core.steps`.
+    Objects in a folder or a bucket (the option `objects`) are outside of it: they are put before and deleted after,
+    and who loads the state deletes what was left over, as in `airless.core.steps`.
     """
 
     def __init__(self, options: RedisOptions, *, clock: Clock | None = None) -> None:
@@ -34,12 +34,14 @@ class RedisEngine(SteppedEngine):
         self.secrets = EnvironmentSecrets()
         self._server = Server(options, clock or SystemClock())
         self._committing = Committing(self._server)
-        self._files = FileObjects.parse(options.objects) if options.objects else None
+        self._outside = Outside(options.objects, options.prefix) if options.objects else None
         self._topics = RedisQueue(self._server, self._committing, clock or SystemClock())
         super().__init__(
             self._topics,
             RedisState(self._server, self._committing),
-            self._files or RedisObjects(self._server, self._committing),
+            self._outside.objects("objects")
+            if self._outside
+            else RedisObjects(self._server, self._committing),
             close=self._end,
         )
 
@@ -63,20 +65,20 @@ class RedisEngine(SteppedEngine):
         if commit == Commit():
             return ()
         # What is published needs no outbox: it comes with the state.
-        left = Outbox(delete=commit.delete) if self._files is not None else Outbox()
+        left = Outbox(delete=commit.delete) if self._outside is not None else Outbox()
         state = [
             replace(write, data=wrap(write.data, Outbox() if at else left))
             for at, write in enumerate(commit.state)
         ]
         inside = replace(commit, state=state)
-        if self._files is not None:
+        if self._outside is not None:
             inside = replace(inside, put={}, delete=())
         args = arguments(inside)
-        if self._files is not None:
+        if self._outside is not None:
             await each(lambda item: self.objects.put(*item), commit.put.items(), at_once=_PUTS)
         versions = await self._committing.send(args, state)
         self._topics.leases.end(commit.settle)
-        if self._files is not None and commit.delete:
+        if self._outside is not None and commit.delete:
             await self.objects.delete(commit.delete)
         if versions:
             self.state.carried_out(state[0].key, versions[0])
@@ -90,5 +92,5 @@ class RedisEngine(SteppedEngine):
             await self._topics.aclose()
         finally:
             await self._server.aclose()
-            if self._files is not None:
-                await self._files.aclose()
+            if self._outside is not None:
+                await self._outside.aclose()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airless.core.errors import ConfigError
+from airless.engines.outside import check_place
 
-FORM = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=airless][&objects=file:///FOLDER][&timeout=60]"
+FORM = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=airless][&objects=PLACE][&timeout=60]"
 _PORT = 6379
 _PREFIX = "airless"
 
@@ -16,8 +17,8 @@ _PREFIX = "airless"
 class RedisOptions:
     """Which server, and where on it the engine's things are: all keys begin with ``{prefix}``, braces and all.
 
-    `objects` names a folder that all workers share; without it the objects are on the server, too. A call that the
-    server doesn't answer is tried again for `timeout_s` before it fails. With `tls` the server shows a certificate
+    `objects` names a folder that all workers share, or a bucket; without it they are on the server, too. A call that
+    the server doesn't answer is tried again for `timeout_s` before it fails. With `tls` the server shows a certificate
     that the system trusts, or that `ca` signed (a file).
     """
 
@@ -52,8 +53,8 @@ class RedisOptions:
         prefix = given.get("prefix") or _PREFIX
         if not prefix.isascii() or not prefix.isprintable() or set(prefix) & set(" {}") or len(prefix) > 100:
             raise ConfigError(f"{shown!r}: a prefix has up to 100 ASCII characters, no blanks and no braces")
-        if (objects := given.get("objects") or None) and not objects.startswith("file:///"):
-            raise ConfigError(f"{shown!r}: objects is a folder that all workers share, as file:///FOLDER")
+        if objects := given.get("objects") or None:
+            check_place(objects)
         tls = parts.scheme.lower() == "rediss"
         if (ca := given.get("ca") or None) and not tls:
             raise ConfigError(f"{shown!r}: ca is for rediss://")
