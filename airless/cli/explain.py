@@ -49,11 +49,13 @@ def explain_page(
 ) -> None:
     """Tell why a crawl fetched a page, skipped it, or hasn't come to it yet.
 
-    The verdict comes first: fetched, skipped, waiting, ended (but not fetched for all that can be seen), not met, or
-    uncertain. Then what it rests on: the page's canonical URL and its shard, whether it is in scope and within the caps
-    against endless sites, what robots.txt says now, whether the shard has seen it, and the item that names it.
+    The verdict comes first: fetched, failed, skipped, waiting, ended (but not fetched for all that can be seen), not
+    met, or uncertain. Then what it rests on: the page's canonical URL and its shard, whether it is in scope and within
+    the caps against endless sites, what robots.txt says now, whether the shard has seen it, how it failed, whether it
+    is in the queue, and the item that names it.
 
-    A crawl remembers of a page 64 bits, and a queue can't be searched: what can't be known is said to be so.
+    A crawl remembers of most pages 64 bits, and not every queue can be searched (that of AWS can't be): what can't be
+    known is said to be so.
 
     \b
     Examples:

@@ -60,7 +60,8 @@ def pause(url: str, jobs: tuple[str, ...], wait: bool) -> None:
 def resume(url: str, jobs: tuple[str, ...], max_pages: int | None, max_time: float | None) -> None:
     """Have crawls go on that were paused, or stand still at a limit; for the latter give a higher limit.
 
-    What was laid aside is published again. Of a limit on time, what was left of it at the pause is left.
+    What was laid aside is published again. Of a limit on time, what was left of it at the pause is left. Where whoever
+    began the crawl died before all of its seeds were published, the others are; that needs the spider, here.
 
     \b
     Examples:

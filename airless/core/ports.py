@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -195,6 +195,15 @@ class DeadLetters(Protocol):
 
     async def letters(self, topic: str, *, limit: int) -> list[DeadLetter]:
         """Up to `limit` of a topic's dead letters, which stay where they are."""
+        ...
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A queue that can be looked through by somebody who leases nothing of it."""
+
+    def bodies(self, topic: str, key: str) -> AsyncGenerator[bytes, None]:
+        """At least all of a topic's messages with that key that are not done: ready, delayed or leased; in no order."""
         ...
 
 

@@ -174,8 +174,10 @@ class Visitor:
         if again and request.method in IDEMPOTENT:
             outcome = self._retry(request, error=error)
         else:
-            logger.info("failed %s: %s", request.url, error, extra={"url": request.url})
-            outcome = Outcome("failed", error.reason, error=error)
+            outcome = _failed(
+                request, error.reason, str(error).removeprefix(f"{request.method} {request.url}: ")
+            )
+            outcome.error = error
         outcome.latency_s = latency_s
         return outcome
 
@@ -198,8 +200,9 @@ class Visitor:
             limit *= _THROTTLED_TRIES
         if (status in RETRIED or status >= 500) and not last_try and request.attempt + 1 < limit:
             return self._retry(request, after_s=after_s)
-        logger.info("failed %s: HTTP %d", request.url, status, extra={"url": request.url})
-        return Outcome("failed", f"http_{status}", retry_after_s=after_s)
+        outcome = _failed(request, f"http_{status}", f"HTTP {status}")
+        outcome.retry_after_s = after_s
+        return outcome
 
     def _retry(
         self, request: Request, error: FetchError | None = None, after_s: float | None = None
@@ -211,12 +214,18 @@ class Visitor:
     def _redirected(self, request: Request, response: Response) -> Outcome:
         target = join(request.url, response.headers["location"])
         if target is None:
-            return Outcome("failed", "bad_redirect")
+            return _failed(request, "bad_redirect", f"it leads to {response.headers['location']!r}")
         if request.redirects >= self._settings.http.max_redirects:
-            return Outcome("failed", "too_many_redirects")
+            return _failed(request, "too_many_redirects", f"it leads on after {request.redirects} redirects")
         hop = redirected(request, response.status, target)
         repeats = target == request.url and "set-cookie" in response.headers
         return Outcome("redirected", next=hop, repeats=repeats)
+
+
+def _failed(request: Request, reason: str, why: str) -> Outcome:
+    """The end of a request that nobody tries again, which its line of the log tells."""
+    logger.info("failed %s: %s", request.url, why, extra={"url": request.url})
+    return Outcome("failed", reason)
 
 
 def _spider_failed(request: Request) -> Outcome:

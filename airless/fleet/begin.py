@@ -23,6 +23,7 @@ from airless.crawl.urls import host_of, seed
 from airless.fleet.accounts import read_accounts
 
 _CALL = {"spider": str, "job": str, "seeds": list, "max_pages": int}
+_OTHERS_S = 0.2
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -82,40 +83,67 @@ async def begin(
     A beginning that was cut off is finished, and a crawl that stands still goes on, to so many `pages` in all and for
     `time_s` from now on. Raises ConfigError where the name is another crawl's, or that of one that was cancelled.
     """
-    ledger = Ledger(engine, job.name)
     spider = job.make_spider()
     hosts = {host_of(seed(url)) for url in spider.start_urls}
     private = await private_seed_hosts(hosts, system_lookup(job.settings.http.resolve))
     job = await _recorded(engine, replace(job, private_hosts=frozenset(private)))
-    record = await ledger.load()
-    if record is None:
-        record = Record(
-            spider=job.spider,
-            shards=job.shards,
-            spread=job.spread,
-            started_at=clock.now(),
-            private_hosts=sorted(job.private_hosts),
-            seeds=list(job.seeds),
-        )
-        await ledger.save(record)
     fetched = (await read_accounts(engine, job.layout)).counts.fetched
 
     def going_on(standing: Orders) -> Orders:
         if standing.stop == CANCELLED:
             raise ConfigError(f"the crawl {job.name!r} was cancelled: give this one another --job")
-        return Orders(
-            pages=None if pages is None else max(0, pages - fetched),
-            most_pages=pages,
-            until_s=None if time_s is None else clock.now() + time_s,
-        )
+        return limits_from_now(clock, pages, time_s, fetched=fetched)
 
     await order(engine, job.layout, going_on)
-    spider = job.make_spider()
-    discovery = Discovery(job.settings, job.scope(spider), job.layout, lambda index: None)
-    seeding = Seeding(engine, job.layout, discovery, ledger, spider, sitemaps=job.settings.sitemaps)
-    await seeding.run(record)
+    record, ledger = await seeded(engine, job, clock)
     await unpark(engine, job.layout)
     return job, record, ledger
+
+
+def limits_from_now(clock: Clock, pages: int | None, time_s: float | None, *, fetched: int = 0) -> Orders:
+    """Orders to work until there are so many `pages` in all, of which some were `fetched`, for `time_s` at most."""
+    return Orders(
+        pages=None if pages is None else max(0, pages - fetched),
+        most_pages=pages,
+        until_s=None if time_s is None else clock.now() + time_s,
+    )
+
+
+async def seeded(engine: Engine, job: Job, clock: Clock) -> tuple[Record, Ledger]:
+    """Publish the seeds of a job that nobody has published yet: its record, in which all are, and who keeps that.
+
+    Who publishes them says with each batch, in the same commit, how far he has come. So several can do it, at once or
+    after one of them has died, and each seed goes out once. The spider has to give its seeds in the same order again.
+    """
+    while True:
+        ledger = Ledger(engine, job.name)
+        try:
+            record = await ledger.load()
+            if record is None:
+                record = _first_record(job, clock)
+                await ledger.save(record)
+            if record.all_seeded:
+                return record, ledger
+            spider = job.make_spider()
+            discovery = Discovery(job.settings, job.scope(spider), job.layout, lambda index: None)
+            seeding = Seeding(engine, job.layout, discovery, ledger, spider, sitemaps=job.settings.sitemaps)
+            await seeding.run(record)
+        except Conflict:
+            # Somebody else has come further.
+            await clock.sleep(_OTHERS_S)
+            continue
+        return record, ledger
+
+
+def _first_record(job: Job, clock: Clock) -> Record:
+    return Record(
+        spider=job.spider,
+        shards=job.shards,
+        spread=job.spread,
+        started_at=clock.now(),
+        private_hosts=sorted(job.private_hosts),
+        seeds=list(job.seeds),
+    )
 
 
 async def _recorded(engine: Engine, job: Job) -> Job:

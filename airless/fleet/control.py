@@ -15,6 +15,7 @@ from airless.core.ports import Engine
 from airless.crawl.job import Job, job_named
 from airless.crawl.ledger import FINISHED, Ledger, Record
 from airless.crawl.orders import CANCELLED, MAX_TIME, PAUSED, Orders, drop, order, unpark
+from airless.fleet.begin import limits_from_now, seeded
 from airless.fleet.standing import Look, Standing, standing_of
 
 _POLL_S = 0.5
@@ -34,6 +35,7 @@ async def pause(engine: Engine, name: str, clock: Clock) -> Standing:
 
     def pausing(standing: Orders) -> Orders | None:
         _not_cancelled(standing, name, "paused")
+        standing = _as_begun(standing, job, clock)
         now_s = clock.now()
         if standing.reason(now_s) is not None:
             return None
@@ -49,25 +51,26 @@ async def resume(
 ) -> Standing:
     """Have a crawl go on, with its limits or with new ones, of `pages` in all and of the time from now on.
 
-    Raises ConfigError where there is none, it was cancelled, or stands at a limit that is not raised.
+    Where its beginning was cut off, the other seeds are published. Raises ConfigError where there is none, it was
+    cancelled, stands at a limit that is not raised, or has seeds that only its spider knows, which isn't here.
     """
     job = await _job(engine, name)
     before = await standing_of(engine, name, clock)
     if before.status == FINISHED:
         return before
     if not before.seeded:
-        raise ConfigError(
-            f"the beginning of {name!r} was cut off, and only its spider knows its other seeds: "
-            "give the airless crawl that began it once more, with --job"
-        )
+        _spider_is_here(job)
 
     def resuming(standing: Orders) -> Orders | None:
         _not_cancelled(standing, name, "resumed")
-        if standing.reason(clock.now()) is None and pages is time_s is None:
+        standing = _as_begun(standing, job, clock)
+        if standing.number and standing.reason(clock.now()) is None and pages is time_s is None:
             return None
         return _going_on(standing, name, before.counts.fetched, clock.now(), pages, time_s)
 
     await order(engine, job.layout, resuming)
+    # Also where all seem to be published: the last of them may not have gone out.
+    await seeded(engine, job, clock)
     await unpark(engine, job.layout)
     return await standing_of(engine, name, clock)
 
@@ -145,6 +148,24 @@ def _going_on(
         until_s=until_s,
         left_s=None,
     )
+
+
+def _as_begun(standing: Orders, job: Job, clock: Clock) -> Orders:
+    """The orders that stand; those of its settings where who began it died before he gave any."""
+    if standing.number:
+        return standing
+    return limits_from_now(clock, job.settings.limits.pages, job.settings.limits.time_s)
+
+
+def _spider_is_here(job: Job) -> None:
+    """Raises ConfigError where it isn't."""
+    try:
+        job.make_spider()
+    except ConfigError as error:
+        raise ConfigError(
+            f"the beginning of {job.name!r} was cut off, and only its spider knows its other seeds: have it go on "
+            f"where that is ({error})"
+        ) from error
 
 
 def _not_cancelled(standing: Orders, name: str, done: str) -> None:

@@ -1,7 +1,7 @@
 """Why a page was fetched, skipped, or is still waiting: what the rules say of it, and what the engine has of it.
 
-An engine keeps no list of pages: of each that was met it keeps 64 bits. So some questions have no answer, and what is
-told says so.
+An engine keeps no list of pages: of each that was met it keeps 64 bits, and not every queue can be looked through. So
+some questions have no answer, and what is told says so.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ FETCHED, FAILED, ENDED, WAITING, SKIPPED, NOT_MET, UNCERTAIN = (
     "uncertain",
 )
 
+# So often it is looked again where a shard has gone on meanwhile.
+_LOOKS = 5
+
 _TRAPS = {
     "url_too_long": "its URL is longer than the {url_chars:,} characters that this crawl takes",
     "too_many_parameters": "its query has more than the {query_parameters:,} parameters that this crawl takes",
@@ -60,6 +63,16 @@ class Case:
     status: str
     robots: bool = True
     keeps_items: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The page, by canonical URL and fingerprint, the shard that decides on it, and the cap that it is over."""
+
+    url: str
+    mark: int
+    shard: int
+    over: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +101,35 @@ async def explain(engine: Engine, case: Case, url: str, clock: Clock) -> Explain
     if key != url:
         facts["known as"] = key
     facts["scope"] = "not known" if case.scope is None else "inside" if case.scope.allows(url) else "outside"
-    over = trap(url, 0, settings.traps)
-    facts["caps"] = over or "within"
+    page = _Page(url, mark, shard, trap(url, 0, settings.traps))
+    facts["caps"] = page.over or "within"
     facts["robots"] = await _robots(case, url, engine.objects, clock)
     traces = Traces(engine, layout)
-    marks = await traces.marks(shard, mark)
-    item = None if marks is None else await traces.item(marks, url)
+    for _ in range(_LOOKS):
+        judged = await _judged(case, traces, page, facts)
+        if judged is not None:
+            return Explained(url, *judged, facts)
+    why = "it was taken in, and its shard is at work just now: it waits, or has ended a moment ago. Ask again"
+    return Explained(url, UNCERTAIN, why, facts)
+
+
+async def _judged(case: Case, traces: Traces, page: _Page, facts: dict[str, Any]) -> tuple[str, str] | None:
+    """The verdict, and why; None where the shard has gone on before all could be looked at."""
+    marks = await traces.marks(page.shard, page.mark)
+    item = None if marks is None else await traces.item(marks, page.url)
     facts["seen"] = marks is not None and marks.admitted
     facts["item"] = item
     if item is not None:
-        return Explained(url, FETCHED, "an item of it is committed", facts)
-    failure = None if marks is None else await traces.failure(marks, url)
+        return FETCHED, "an item of it is committed"
+    failure = None if marks is None else await traces.failure(marks, page.url)
     if failure is not None:
         facts["failed"] = _failed(failure)
-        verdict, why = FAILED, f"{failure.reason}; airless retry has it tried again"
-    elif marks is not None and marks.admitted:
-        verdict, why = await _admitted(case, traces, marks, url, facts)
-    elif marks is not None and marks.too_deep:
-        verdict, why = SKIPPED, f"it is more than {settings.limits.depth} links away from the seeds"
-    else:
-        verdict, why = await _not_admitted(case, traces, mark, url, over, facts)
-    return Explained(url, verdict, why, facts)
+        return FAILED, f"{failure.reason}; airless retry has it tried again"
+    if marks is not None and marks.admitted:
+        return await _admitted(case, traces, marks, page, facts)
+    if marks is not None and marks.too_deep:
+        return SKIPPED, f"it is more than {case.settings.limits.depth} links away from the seeds"
+    return await _not_admitted(case, traces, page, facts)
 
 
 def _failed(failure: Failure) -> dict[str, Any]:
@@ -122,8 +143,8 @@ def _failed(failure: Failure) -> dict[str, Any]:
 
 
 async def _admitted(
-    case: Case, traces: Traces, marks: Marks, url: str, facts: dict[str, Any]
-) -> tuple[str, str]:
+    case: Case, traces: Traces, marks: Marks, page: _Page, facts: dict[str, Any]
+) -> tuple[str, str] | None:
     """A page that its shard has taken in, of which no item is found."""
     if case.status == "finished" or marks.waiting <= 0:
         if facts["robots"] == "forbidden":
@@ -133,32 +154,45 @@ async def _admitted(
                 "it was taken in, and nothing of its shard waits: it was fetched, was a redirect, failed, or was "
                 "forbidden. Items that were written to the output are found there alone"
             )
-        how = "it was a redirect, or was forbidden"
-        if marks.failed is None:
-            how = "it was a redirect, failed, or was forbidden"
-        return ENDED, (
-            "it was taken in, and nothing of its shard waits: it was fetched without giving an item that names it, or "
-            f"{how}. Which one isn't kept of a single page"
-        )
-    parked = await traces.parked(url)
+        return ENDED, f"it was taken in, and nothing of its shard waits: {_how_it_ended(marks)}"
+    parked = await traces.parked(page.url)
     if parked:
         return WAITING, f"it is laid aside, since the crawl is {case.status}"
     if case.status == CANCELLED:
         return UNCERTAIN, "the crawl was cancelled: it was dropped, if it hadn't ended before"
+    queued = await traces.queued(page.shard, page.mark, case.settings.dedup, marks.progress)
+    facts["in the queue"] = queued
+    if queued:
+        return WAITING, "it was taken in, and is in the queue: it waits, or is being fetched"
     dead = await traces.dead(marks.shard)
     facts["dead letters of its shard"] = dead
+    if queued is False and not dead:
+        now = await traces.marks(page.shard, page.mark)
+        if now is None or now.version != marks.version:
+            return None
+        return ENDED, f"it was taken in, and is not in the queue any more: {_how_it_ended(marks)}"
     also = f", {dead:,} messages of its shard were given up and may hold it (airless retry)" if dead else ""
     return UNCERTAIN, (
         f"it was taken in, and no item names it: it is one of {marks.waiting:,} URLs of its shard that wait{also}, or "
-        "has ended without an item. A queue can't be searched"
+        "has ended without an item" + (". This queue can't be searched" if queued is None else "")
     )
 
 
-async def _not_admitted(
-    case: Case, traces: Traces, mark: int, url: str, over: str | None, facts: dict[str, Any]
-) -> tuple[str, str]:
+def _how_it_ended(marks: Marks) -> str:
+    how = (
+        "was a redirect, or was forbidden"
+        if marks.failed is not None
+        else "was a redirect, failed, or was forbidden"
+    )
+    return (
+        f"it was fetched without giving an item that names it, {how}. Which one isn't kept of a single page"
+    )
+
+
+async def _not_admitted(case: Case, traces: Traces, page: _Page, facts: dict[str, Any]) -> tuple[str, str]:
     """A page that its shard doesn't know, or has refused."""
-    finders = [finder async for finder in traces.finders(mark)]
+    url, over = page.url, page.over
+    finders = [finder async for finder in traces.finders(page.mark)]
     refused = any(finder.refused for finder in finders)
     facts["met by shards"] = [finder.shard for finder in finders]
     met = "; a page led to it" if refused else "; no page has led to it so far"
@@ -180,6 +214,11 @@ async def _not_admitted(
         return WAITING, "it is a seed, and its shard has not judged it yet"
     if case.status == "finished":
         return NOT_MET, "no page of this crawl led to it"
+    queued = facts["in the queue"] = await traces.queued(page.shard, page.mark, case.settings.dedup, {})
+    if queued:
+        return WAITING, "a page led to it, and its shard has not judged it yet"
+    if queued is False:
+        return NOT_MET, "no page that is committed has led to it so far"
     return NOT_MET, "no page that is committed has led to it so far, or its shard has not heard of it yet"
 
 

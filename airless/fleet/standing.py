@@ -58,6 +58,7 @@ class Standing:
             "waiting": counts.waiting,
             "messages": self.left,
             "parked": self.parked,
+            "seeded": self.seeded,
             "started_at": self.started_s or None,
             "last_at": self.last_s or None,
             "ended_at": self.ended_s or None,
@@ -180,4 +181,5 @@ def _ended(job: str, record: Record) -> Standing:
         started_s=record.started_at,
         last_s=record.ended_at,
         ended_s=record.ended_at,
+        seeded=record.all_seeded,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,21 @@ import orjson
 from airless.core.at_once import each
 from airless.core.codec import decode
 from airless.core.errors import AirlessError
-from airless.core.ports import DeadLetters, Engine
+from airless.core.ports import DeadLetters, Engine, Searchable
 from airless.core.steps import peek
 from airless.crawl.counts import Counts
-from airless.crawl.discovery import CUT, REFUSED, SENT
+from airless.crawl.discovery import CUT, REFUSED, SENT, mark_of
 from airless.crawl.failed import Failed, Failure
 from airless.crawl.layout import Layout
 from airless.crawl.packing import unpack
-from airless.crawl.records import read_document
+from airless.crawl.received import UNPARKED
+from airless.crawl.records import progress_of, read_document
+from airless.crawl.settings import Dedup
 
 _AT_ONCE = 32
 _MOST_LETTERS = 1_000
+# Each holds up to 200 requests.
+_MOST_MESSAGES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Marks:
     """What a shard has noted of a page: it was admitted, is too deep, was refused where it was found, or sent on.
 
     `waiting` are the URLs that it has admitted and that have not ended; `failed` those that have failed, None where
-    that isn't kept.
+    that isn't kept. `progress` says which requests have ended of messages that have not. `version` is the state's.
     """
 
     shard: int
@@ -41,6 +46,8 @@ class Marks:
     waiting: int
     items: Sequence[str]
     failed: Failed | None
+    progress: Mapping[str, tuple[int, int]]
+    version: str
 
 
 class Traces:
@@ -73,6 +80,8 @@ class Traces:
             waiting=Counts.from_dict(doc["counts"]).waiting,
             items=doc.get("items", ()),
             failed=Failed.from_dict(doc) if "failed" in doc else None,
+            progress=progress_of(doc),
+            version=stored.version,
         )
 
     async def finders(self, mark: int) -> AsyncIterator[Marks]:
@@ -123,6 +132,26 @@ class Traces:
                     return True
         return False if names else None
 
+    async def queued(
+        self, shard: int, mark: int, dedup: Dedup, progress: Mapping[str, tuple[int, int]]
+    ) -> bool | None:
+        """Whether a message of a shard, waiting or at work, holds the page with this fingerprint, which has not ended.
+
+        None where the queue can't be looked through, or is too long for that.
+        """
+        queue = self._engine.queue
+        if not isinstance(queue, Searchable):
+            return None
+        looked_at = 0
+        async with aclosing(queue.bodies(self._layout.topic, str(shard))) as bodies:
+            async for body in bodies:
+                looked_at += 1
+                if looked_at > _MOST_MESSAGES:
+                    return None
+                if _holds_page(body, shard, mark, dedup, progress):
+                    return True
+        return False
+
     async def dead(self, shard: int) -> int:
         """How many messages of a shard were given up, up to a bound; which pages are in them isn't told."""
         queue = self._engine.queue
@@ -151,6 +180,24 @@ def _holds(fingerprints: bytes, packed: bytes) -> bool:
             return True
         at = fingerprints.find(packed, at + 1)
     return False
+
+
+def _holds_page(
+    body: bytes, shard: int, mark: int, dedup: Dedup, progress: Mapping[str, tuple[int, int]]
+) -> bool:
+    try:
+        message = decode("", body, id="")
+        requests = unpack(message.data)
+    except AirlessError:
+        return False  # what can't be read is no page
+    if message.data.get("shard") != shard:
+        return False
+    _, done = progress.get(str(message.data.get(UNPARKED, message.id)), (0, 0))
+    return any(
+        request.method == "GET" and request.body is None and mark_of(request.url, dedup) == mark
+        for position, request in enumerate(requests)
+        if not done >> position & 1
+    )
 
 
 def _urls(body: bytes) -> set[str]:

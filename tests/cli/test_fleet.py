@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner, Result
 from support.site import Site
 from support.valkey import Valkey
-from support.web import Page, Web, star
+from support.web import Page, Web, linking, star
 from support.worker_command import worker_command
 
 from airless.cli import COMMANDS, cli
@@ -216,6 +216,56 @@ def test_a_crawl_that_nobody_follows_keeps_its_limit_on_time_and_its_settings(th
         assert "short was begun with other settings (pace), which it keeps" in done.stderr
     stats = json.loads((there.folder / "stats.json").read_text())
     assert (stats["status"], stats["fetched"], stats["balanced"]) == ("finished", PAGES, True)
+
+
+SLOW_START = """
+import asyncio
+from pathlib import Path
+from airless import Request, Spider
+
+class Slow(Spider):
+    allowed_domains = ("127.0.0.1",)
+
+    async def start(self):
+        for number in range(700):
+            if number == 600 and not Path("go").exists():
+                Path("waits").touch()
+                await asyncio.sleep(3_600)
+            yield Request(f"{ORIGIN}/{number % 7}?{number}")
+
+    async def parse(self, response):
+        yield {"url": response.url}
+"""
+
+
+def test_who_is_killed_while_he_publishes_seeds_leaves_the_others_to_resume(there: There) -> None:
+    with Web({f"/{n}": linking() for n in range(7)}) as web:
+        (there.folder / "slow.py").write_text(f'ORIGIN = "{web.url("")}"' + SLOW_START)
+        words = ["-s", "slow.py:Slow", "--job", "seedy", "--ignore-robots", "--allow-private", "--detach"]
+        with there.crawling(*words) as beginning:
+            end = time.monotonic() + 60
+            while not (there.folder / "waits").exists():
+                assert time.monotonic() < end
+                assert beginning.poll() is None, beginning.communicate()
+                time.sleep(0.05)
+        one = there.job("seedy")
+        assert (one["status"], one["seeded"]) == ("waiting", False)
+        told = there.ask("resume", "seedy", expect=2).stderr
+        assert "only its spider knows its other seeds" in told
+        with worker_command(there.folder, there.url, "-n", 1):
+            there.until("seedy", lambda one: one["fetched"] == 500)
+            (there.folder / "go").touch()
+            environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+            subprocess.run(
+                [sys.executable, "-m", "airless", "resume", "--engine", there.url, "seedy"],
+                cwd=there.folder,
+                env=environ,
+                check=True,
+                timeout=60,
+            )
+            ended = there.until("seedy", lambda one: one["status"] == "finished")
+        assert (ended["fetched"], ended["seeded"]) == (700, True)
+        assert len(web.requests()) == len(there.items("seedy")) == 700
 
 
 def test_what_a_crawl_gave_up_comes_back(there: There) -> None:

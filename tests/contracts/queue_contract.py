@@ -18,7 +18,7 @@ from contract_host import EngineHost
 from airless.core.codec import decode
 from airless.core.errors import LeaseLost, UndecodableMessage
 from airless.core.message import Message
-from airless.core.ports import Delivery, Settlement
+from airless.core.ports import Delivery, Searchable, Settlement
 
 # Longer than any test takes, in the suite's seconds.
 LONG = 600
@@ -561,6 +561,21 @@ class QueueContract:
         assert await depth() == told(2, 3, 1, 240)
         await moment.past(40)
         assert await depth() == told(6, 0, 0, 240)
+
+    async def test_who_leases_nothing_finds_what_is_not_done(self, host: EngineHost) -> None:
+        engine, other = await host.open(), await host.open()
+        if not isinstance(other.queue, Searchable):
+            return
+        many = [message(number, ordering_key="a") for number in range(250)]
+        late = message(800, ordering_key="a", not_before_s=host.clock.now() + host.s(LONG))
+        elsewhere = [message(900, ordering_key="b"), message(901, topic="others", ordering_key="a")]
+        await engine.queue.publish_many([*many, late, *elsewhere])
+        leased = [one for one in await self.take(host, engine, 20) if one.ordering_key == "a"]
+        await engine.queue.settle([Settlement.done(leased[0])])
+        bodies = [body async for body in other.queue.bodies("pages", "a")]
+        found = {decode("pages", body, id="").id for body in bodies}
+        assert found - {"m900"} == {one.id for one in [*many, late]} - {leased[0].id}
+        assert [body async for body in other.queue.bodies("nothing", "a")] == []
 
     async def test_who_closes_hands_back_uncharged(self, host: EngineHost) -> None:
         one, two = await host.open(), await host.open()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp.web import Request, Response
+from support.crawling import FastClock
 from support.functions import Fleet
 from support.web import Page, Web, linking, star
+from support.workers import Broker
 
 from airless.crawl.job import Job
 from airless.crawl.settings import Dedup, Http, Limits, Pace, Settings
 from airless.crawl.urls import canonical
+from airless.fleet import traces
 from airless.fleet.begin import begin
 from airless.fleet.control import cancel, pause
 from airless.fleet.explain import Case, Explained, explain
@@ -62,13 +67,13 @@ async def crawled(fleet: Fleet, web: Web, settings: Settings = SETTINGS) -> Job:
     return job
 
 
-async def asked(fleet: Fleet, job: Job, url: str, **changes: Any) -> Explained:
+async def asked(fleet: Fleet, job: Job, url: str, engine: Any = None, **changes: Any) -> Explained:
     standing = await standing_of(fleet.engine(), "job", fleet.clock)
     scope = job.scope(job.make_spider())
     case = Case(job.layout, job.settings, scope, job.seeds, job.private_hosts, standing.status)
     page = canonical(url)
     assert page is not None
-    return await explain(fleet.engine(), replace(case, **changes), page, fleet.clock)
+    return await explain(engine or fleet.engine(), replace(case, **changes), page, fleet.clock)
 
 
 async def test_of_a_crawl_that_has_finished_nearly_all_is_known(web: Web) -> None:
@@ -125,10 +130,52 @@ async def test_what_waits_is_found_where_it_is_laid_aside() -> None:
         for _ in range(2):
             await fleet.invoke(host, await fleet.receive())
         assert (await asked(fleet, job, web.url("/"))).verdict == "fetched"
-        uncertain = await asked(fleet, job, web.url("/1"))
-        assert uncertain.verdict == "uncertain"
+        waiting = await asked(fleet, job, web.url("/1"))
+        assert (waiting.verdict, waiting.facts["in the queue"]) == ("waiting", True)
+        assert "is in the queue" in waiting.why
+        unmet = await asked(fleet, job, web.url("/unmet"))
+        assert (unmet.verdict, unmet.facts["in the queue"]) == ("not met", False)
+        # Not every queue can be searched.
+        uncertain = await asked(fleet, job, web.url("/1"), Broker(fleet))
+        assert (uncertain.verdict, uncertain.facts["in the queue"]) == ("uncertain", None)
         assert "one of 3 URLs of its shard that wait" in uncertain.why
+        assert "This queue can't be searched" in uncertain.why
+        assert (await asked(fleet, job, web.url("/unmet"), Broker(fleet))).verdict == "not met"
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(traces, "_MOST_MESSAGES", 0)
+            assert (await asked(fleet, job, web.url("/1"))).verdict == "uncertain"
         await host.aclose()
+
+
+async def test_what_has_ended_without_an_item_is_told_from_what_waits() -> None:
+    settings = replace(SETTINGS, pace=Pace(delay_s=3.0, jitter=0.0), obey_robots=False)
+    with Web({**star(4, "/there"), "/": moved_on}) as web:
+        fleet = Fleet(terms=Terms(wait_at_most_s=0.1, look_s=0.0), clock=FastClock())
+        job = await begun(fleet, web, settings)
+        host = fleet.process()
+        while fleet.counts().fetched < 1:
+            await fleet.invoke(host, await fleet.receive())
+            await asyncio.sleep(0.01)
+        moved = await asked(fleet, job, web.url("/"))
+        assert (moved.verdict, moved.facts["in the queue"]) == ("ended", False)
+        assert "was a redirect" in moved.why
+        assert (await asked(fleet, job, web.url("/1?utm_source=mail"))).verdict == "waiting"
+        # Of a message that is in the queue some requests have ended.
+        while fleet.counts().fetched < 2:
+            await fleet.invoke(host, await fleet.receive())
+            await asyncio.sleep(0.01)
+        (doc,) = fleet.documents()
+        assert doc["progress"]
+        for n in range(1, 4):
+            told = await asked(fleet, job, web.url(f"/{n}"))
+            assert told.verdict == ("fetched" if web.url(f"/{n}") in fleet.item_urls() else "waiting")
+            spelled = await asked(fleet, job, web.url(f"/{n}?utm_source=mail"))
+            assert spelled.verdict == ("ended" if told.verdict == "fetched" else "waiting")
+        await host.aclose()
+
+
+def moved_on(request: Request) -> Response:
+    return Response(status=302, headers={"Location": "/there"})
 
 
 async def test_what_is_parked_or_dropped_is_told() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from support.crawling import FastClock
 from support.functions import Fleet
+from support.mortal import Died, mortal
 from support.web import Page, Web, star
 from support.workers import at_work, nothing_waits, until, worker
 
 from airless.core.clock import SystemClock
-from airless.core.errors import ConfigError, EngineError
+from airless.core.errors import ConfigError
 from airless.core.message import Message
 from airless.crawl import failed as kept
 from airless.crawl.job import Job
@@ -199,38 +200,22 @@ def fleet_segments(fleet: Fleet) -> list[str]:
     return [name for doc in fleet.documents() for name in doc["failed"][0]]
 
 
-async def test_calls_of_who_died_before_they_were_out_are_sent_by_the_next(web: Web) -> None:
-    """The commit decided; its messages are in the outbox."""
+@pytest.mark.parametrize("writes", [0, 1, 2])
+async def test_calls_of_who_died_before_they_were_out_are_sent_by_the_next(web: Web, writes: int) -> None:
+    """The first write repeats the last seeds, the second decides, and the third would have been the calls'."""
     fleet = Fleet(clock=FastClock())
     await crawled(fleet, web)
     heal(web)
-    engine = fleet.engine()
-
-    async def dies(messages: Any) -> None:
-        raise EngineError("the power is gone")
-
-    engine.queue = _Publishing(engine.queue, dies)
-    with pytest.raises(EngineError, match="power"):
-        await retry(engine, "job", fleet.clock)
+    with pytest.raises(Died):
+        await retry(mortal(fleet.engine(), writes), "job", fleet.clock)
     standing = await standing_of(fleet.engine(), "job", fleet.clock)
-    assert (standing.status, standing.left) == ("running", 1)
+    assert (standing.status, standing.left) == (("running", 1) if writes == 2 else ("finished", 0))
     await run(fleet)
     assert web.paths() == []
     await retry(fleet.engine(), "job", fleet.clock)
     await run(fleet)
     assert web.paths() == sorted(BROKEN)
     assert (await standing_of(fleet.engine(), "job", fleet.clock)).status == "finished"
-
-
-class _Publishing:
-    """A queue with a `publish_many` of the test's."""
-
-    def __init__(self, queue: Any, publish_many: Any) -> None:
-        self._queue = queue
-        self.publish_many = publish_many
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._queue, name)
 
 
 async def test_a_shard_that_dies_over_a_call_does_it_once(web: Web) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp.web import Request, Response
 from support.functions import Fleet
 from support.web import Web, chain, linking, star
 from support.workers import BrokerQueue, at_work, nothing_waits, until, worker
@@ -14,7 +16,7 @@ from support.workers import BrokerQueue, at_work, nothing_waits, until, worker
 from airless.core.message import Message
 from airless.core.ports import Delivery
 from airless.crawl.orders import PAUSED, Orders, order, parked, stop, unpark
-from airless.crawl.settings import Http, Pace, Settings
+from airless.crawl.settings import Http, Pace, Retry, Settings
 from airless.functions.crawl import CrawlHost
 from airless.worker.duty import Duty
 
@@ -36,6 +38,26 @@ async def test_a_worker_brings_every_page_once() -> None:
     done = one.standing().done
     assert done.pages["fetched", ""] == done.items == 61
     assert done.messages["frontier", "done"] >= 2
+
+
+async def test_a_page_that_fails_is_told_of_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    def elsewhere(request: Request) -> Response:
+        return Response(status=302, headers={"Location": "/elsewhere"})
+
+    with Web({"/gone": 404, "/broken": 500, "/round": elsewhere}) as site:
+        urls = [site.url("/gone"), site.url("/broken"), site.url("/round"), "http://127.0.0.1:1/"]
+        site.pages["/"] = linking(*urls)
+        fleet = Fleet(replace(QUICK, retry=Retry(base_s=0.0, max_attempts=2), http=Http(max_redirects=0)))
+        await fleet.begin(site.url())
+        with caplog.at_level(logging.INFO):
+            async with at_work(worker(fleet)):
+                await nothing_waits(fleet)
+    assert fleet.counts().failed == len(urls)
+    told = [record.getMessage() for record in caplog.records]
+    for url in urls:
+        (line,) = [line for line in told if url in line]
+        assert line.startswith(f"failed {url}: ")
+        assert line.count(url) == 1
 
 
 async def test_what_comes_for_a_shard_while_its_last_batch_is_closing_waits_for_that(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Self
 
 from airless.core.clock import Clock, SystemClock
@@ -86,6 +86,13 @@ class MemoryQueue:
             leased=leased,
             weight=sum(entry.weight for entry in entries),
         )
+
+    async def bodies(self, topic: str, key: str) -> AsyncGenerator[bytes, None]:
+        """As `Searchable.bodies`."""
+        queue = self._engine.opened().topics.get(topic, Topic())
+        for entry in list(queue.entries.values()):
+            if entry.key == key:
+                yield entry.body
 
 
 class MemoryState:

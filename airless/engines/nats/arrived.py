@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import orjson
 from nats.aio.msg import Msg
 
-from airless.engines.nats.reading import seq_of, subject_of
+from airless.engines.nats.connection import Connection
+from airless.engines.nats.reading import batch, seq_of, subject_of
 from airless.engines.nats.subjects import UNKEYED, decoded
 from airless.engines.nats.wire import Tag, tag_of
+
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ class Arrived:
     @property
     def attempt(self) -> int:
         return self.tag.attempt + self.tried
+
+
+async def messages_of(connection: Connection, subject: str) -> AsyncIterator[Arrived]:
+    """The messages that wait on a subject, or on a wildcard, whoever has leased them."""
+    after = 0
+    while True:
+        body = orjson.dumps({"seq": after + 1, "batch": _AT_ONCE, "next_by_subj": subject})
+        page = await batch(connection, f"looking through {subject}", connection.names.queue, body)
+        if not page:
+            return
+        for message in page:
+            yield of_lane(message, 0)
+        after = seq_of(page[-1])
 
 
 def of_lane(message: Msg, tried: int) -> Arrived:

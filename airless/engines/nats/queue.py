@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 
 from airless.core.at_once import each
@@ -19,6 +19,7 @@ from airless.core.codec import encode
 from airless.core.errors import EngineError, LeaseLost
 from airless.core.message import Message
 from airless.core.ports import DeadLetter, Delivery, Depth, Objects, Settlement
+from airless.engines.nats.arrived import messages_of
 from airless.engines.nats.asking import Ask
 from airless.engines.nats.bells import Bells
 from airless.engines.nats.claims import Claims
@@ -31,7 +32,7 @@ from airless.engines.nats.keyed import Keyed
 from airless.engines.nats.leases import Lease, Leases
 from airless.engines.nats.sending import Outgoing, Sender
 from airless.engines.nats.servertime import ServerTime
-from airless.engines.nats.subjects import UNKEYED, digest, encoded
+from airless.engines.nats.subjects import UNKEYED, digest, encoded, lane_of
 from airless.engines.nats.unkeyed import Unkeyed
 from airless.engines.nats.wire import Tag
 
@@ -166,6 +167,18 @@ class NatsQueue:
         """As `DeadLetters.letters`."""
         self._check_open()
         return await self._letters.letters(topic, limit)
+
+    async def bodies(self, topic: str, key: str) -> AsyncGenerator[bytes, None]:
+        """As `Searchable.bodies`."""
+        self._check_open()
+        names, lane = self._connection.names, lane_of(key)
+        for subject in (names.later(lane, encoded(topic), "*"), names.waiting(lane, encoded(topic))):
+            async for arrived in messages_of(self._connection, subject):
+                body: bytes | None = arrived.data
+                if arrived.tag.claim is not None:
+                    body = await self._claims.check_out(arrived.tag.claim, arrived.tag.encoding)
+                if body is not None:
+                    yield body
 
     async def aclose(self) -> None:
         """Hand back what is leased, uncharged. The connection is the caller's to close."""

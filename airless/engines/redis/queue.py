@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from airless.core.clock import Clock
 from airless.core.codec import encode
@@ -27,6 +27,8 @@ _LOOK_S = 5.0
 # What is published at once beyond this goes in several steps: the server does nothing else during one.
 _MOST_AT_ONCE = 5_000
 _REDRIVEN_AT_ONCE = 1_000
+# So many are read at once by who looks through the queue.
+_BODIES = 100
 # How long who closes tries to hand back what it leases.
 _LAST_S = 5.0
 
@@ -137,6 +139,18 @@ class RedisQueue:
             DeadLetter(id.decode(), error.decode(), _key(key))
             for id, error, key in zip(*(found[at::3] for at in range(3)), strict=True)
         ]
+
+    async def bodies(self, topic: str, key: str) -> AsyncGenerator[bytes, None]:
+        """As `Searchable.bodies`, of all keys of the topic."""
+        name, cursor = self._server.key("body", topic), 0
+        while True:
+            cursor, page = await self._server.ask(
+                lambda _, cursor=cursor: self._server.client.hscan(name, cursor, count=_BODIES)  # type: ignore[misc]
+            )
+            for body in page.values():
+                yield body
+            if not cursor:
+                return
 
     async def aclose(self) -> None:
         """Hand back what is leased, uncharged and in its old place; without a server it waits for its leases to end."""

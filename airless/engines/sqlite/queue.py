@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from airless.core.clock import Clock
 from airless.core.codec import encode
@@ -21,6 +21,8 @@ from airless.engines.sqlite.transactions import transaction
 # How long to wait before looking again for what another process published.
 _POLL_FIRST_S, _POLL_LAST_S = 0.01, 0.1
 _SWEEP_EVERY_S = 1.0
+# So many are read at once by who looks through the queue.
+_BODIES = 100
 
 
 class SqliteQueue:
@@ -117,6 +119,19 @@ class SqliteQueue:
     async def depth(self, topic: str) -> Depth:
         now = self._clock.now()
         return await self._database.run(lambda connection: choosing.depth(connection, topic, now))
+
+    async def bodies(self, topic: str, key: str) -> AsyncGenerator[bytes, None]:
+        """As `Searchable.bodies`."""
+        after = -1
+        while page := await self._database.run(
+            lambda connection, after=after: connection.execute(  # type: ignore[misc]
+                "SELECT seq, body FROM messages JOIN bodies USING (seq) "
+                "WHERE topic = ? AND key = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (topic, key, after, _BODIES),
+            ).fetchall()
+        ):
+            for after, body in page:  # noqa: B007 - where the next page begins
+                yield body
 
 
 def sweep(connection: sqlite3.Connection, consumers: Consumers) -> bool:
