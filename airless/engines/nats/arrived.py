@@ -9,7 +9,7 @@ import orjson
 from nats.aio.msg import Msg
 
 from airless.engines.nats.connection import Connection
-from airless.engines.nats.reading import batch, seq_of, subject_of
+from airless.engines.nats.reading import batches, seq_of, subject_of
 from airless.engines.nats.subjects import UNKEYED, decoded
 from airless.engines.nats.wire import Tag, tag_of
 
@@ -39,7 +39,7 @@ async def messages_of(connection: Connection, subject: str) -> AsyncIterator[Arr
     after = 0
     while True:
         body = orjson.dumps({"seq": after + 1, "batch": _AT_ONCE, "next_by_subj": subject})
-        page = await batch(connection, f"looking through {subject}", connection.names.queue, body)
+        page = await batches(connection, f"looking through {subject}", connection.names.queue, [body])
         if not page:
             return
         for message in page:
