@@ -21,28 +21,15 @@ from airless.crawl.places import Places
 from airless.crawl.topics import FRONTIER
 from airless.functions.acknowledging import Acknowledging
 from airless.functions.company import Company
-from airless.functions.crawl import CrawlHost, Terms
-from airless.functions.deadline import Deadline
+from airless.functions.crawl import CrawlHost
 from airless.worker.leases import Holding, Leases
 from airless.worker.load import Load
 from airless.worker.logs import RUN
 from airless.worker.spans import Attributes, NoSpans, Spans
 from airless.worker.tally import Tally, end_of, pages_of
+from airless.worker.terms import STINT_S, deadline_of, terms_of
 
 logger = logging.getLogger("airless.worker")
-
-# A batch gives its shard up after this, so that what was published for it meanwhile comes in too. What is under way
-# then may end: a fetch is given up by its own time-out.
-_STINT_S = 60.0
-_FETCH_S = 300.0
-_COMMIT_S = 5.0
-# Who dies loses no more than this of what he did.
-_FIRST_COMMIT_S, _RAREST_COMMIT_S = 0.1, 1.5
-# A host that can't be asked for longer is waited for by the queue, where others wait for the place.
-_WAIT_AT_MOST_S = 5.0
-# Who pauses a crawl waits for it; to look costs a broker next to nothing.
-_ORDERS_S = 1.0
-_JOBS = 16
 
 # Shards at once, and their messages, of which each holds up to 200 requests. Few are taken at a time, or who asks first
 # would have all there is and the others nothing.
@@ -97,19 +84,7 @@ class Crawling:
         self._spans = spans or NoSpans()
         self._answered = answered
         self._places = Places(concurrency)
-        self._host = CrawlHost(
-            clock,
-            Terms(
-                wait_at_most_s=_WAIT_AT_MOST_S,
-                commit_s=_FIRST_COMMIT_S,
-                rarest_commit_s=_RAREST_COMMIT_S,
-                look_s=_ORDERS_S,
-                jobs=_JOBS,
-                crowded=self._crowded,
-                places=self._places,
-            ),
-            None,
-        )
+        self._host = CrawlHost(clock, terms_of(self._places, self._crowded), None)
         self._leases = Leases(engine.queue, clock, lease_s, answered=answered)
         self._load = Load(clock)
         self._batches: dict[tuple[str, str | None], _Batch] = {}
@@ -228,7 +203,7 @@ class Crawling:
             fresh = [delivery for delivery in batch.deliveries if delivery not in tried]
             fresh = list(await self._less_tried(batch, fresh))
             if fresh:
-                faults = await self._host.run(batch.view, fresh, self._deadline(), batch.company)
+                faults = await self._host.run(batch.view, fresh, deadline_of(self._clock), batch.company)
             await self._hand_back(batch, faults)
             if fresh and not faults and self._goes_on(batch):
                 following = await self._following(batch)
@@ -267,7 +242,7 @@ class Crawling:
         turn_s = self._clock.monotonic() - batch.since
         if len(self._batches) > 1 and (self._load.busy or self._places.full):
             return turn_s < _TURN_S
-        return turn_s < _STINT_S and not self._crowded()
+        return turn_s < STINT_S and not self._crowded()
 
     async def _following(self, batch: _Batch) -> Sequence[Delivery]:
         topic, shard = batch.key
@@ -330,16 +305,6 @@ class Crawling:
         for delivery in deliveries:
             logger.error("message %s on %s is given up: %s", delivery.id, delivery.topic, error)
         await view.settle([Settlement.given_up(delivery, error) for delivery in deliveries])
-
-    def _deadline(self) -> Deadline:
-        whole_s = _STINT_S + _FETCH_S + _COMMIT_S
-        return Deadline(
-            at_s=self._clock.now() + whole_s,
-            monotonic_s=self._clock.monotonic() + whole_s,
-            began_s=self._clock.monotonic(),
-            commit_s=_COMMIT_S,
-            finish_s=_FETCH_S,
-        )
 
 
 def _by_shard(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:

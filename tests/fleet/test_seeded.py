@@ -44,7 +44,8 @@ class Many(Spider):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeding, "_BATCH", 20)
+    monkeypatch.setattr(seeding, "_FIRST_BATCH", 20)
+    monkeypatch.setattr(seeding, "_LARGEST_BATCH", 20)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from support.workers import BrokerQueue, at_work, nothing_waits, until, worker
 
 from airless.core.message import Message
 from airless.core.ports import Delivery
-from airless.crawl.orders import PAUSED, Orders, order, parked, stop, unpark
+from airless.crawl.orders import PAUSED, Orders, order, orders_of, parked, stop, unpark
 from airless.crawl.settings import Http, Pace, Retry, Settings
 from airless.functions.crawl import CrawlHost
 from airless.worker.duty import Duty
@@ -38,6 +39,22 @@ async def test_a_worker_brings_every_page_once() -> None:
     done = one.standing().done
     assert done.pages["fetched", ""] == done.items == 61
     assert done.messages["frontier", "done"] >= 2
+
+
+async def test_orders_are_looked_for_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    async def looked(*arguments: Any) -> Orders:
+        looks.append(time.monotonic())
+        return await orders_of(*arguments)
+
+    monkeypatch.setattr("airless.functions.crawl.orders_of", looked)
+    with Web({"/": linking()}, delay_s=2.0) as site:
+        fleet = Fleet(QUICK, shards=1)
+        await fleet.begin(site.url())
+        async with at_work(worker(fleet)):
+            await nothing_waits(fleet)
+    assert 2 <= len(looks) <= looks[-1] - looks[0] + 2
 
 
 async def test_a_page_that_fails_is_told_of_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
