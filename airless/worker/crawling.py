@@ -8,7 +8,6 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from airless.core.clock import Clock
 from airless.core.errors import Conflict, EngineError, LeaseLost
@@ -20,8 +19,8 @@ from airless.crawl.intake import APART_AFTER
 from airless.crawl.places import Places
 from airless.crawl.topics import FRONTIER
 from airless.functions.acknowledging import Acknowledging
-from airless.functions.company import Company
 from airless.functions.crawl import CrawlHost
+from airless.worker.batch import Batch, by_shard
 from airless.worker.leases import Holding, Leases
 from airless.worker.load import Load
 from airless.worker.logs import RUN
@@ -45,21 +44,6 @@ _LOOK_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # What failed is tried again this much later, and after so many tries it is given up.
 _FAILED = Retry(base_s=1.0, factor=2.0, cap_s=60.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    """Messages of one shard at work, until it is `over`; `since` (monotonic) this process has been at that shard."""
-
-    deliveries: Sequence[Delivery]
-    view: Acknowledging
-    company: Company
-    since: float
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def key(self) -> tuple[str, str | None]:
-        return self.deliveries[0].topic, self.deliveries[0].ordering_key
 
 
 class Crawling:
@@ -87,7 +71,7 @@ class Crawling:
         self._host = CrawlHost(clock, terms_of(self._places, self._crowded), None)
         self._leases = Leases(engine.queue, clock, lease_s, answered=answered)
         self._load = Load(clock)
-        self._batches: dict[tuple[str, str | None], _Batch] = {}
+        self._batches: dict[tuple[str, str | None], Batch] = {}
         self._ended = asyncio.Event()
         self._stopping = False
         self._counts = Counts()
@@ -161,7 +145,7 @@ class Crawling:
                 continue
             pause_s = _LOOK_S
             self._answered()
-            for together in _by_shard(deliveries):
+            for together in by_shard(deliveries):
                 self._begin(together, working)
 
     def _room(self) -> int:
@@ -178,7 +162,7 @@ class Crawling:
         self, deliveries: Sequence[Delivery], working: asyncio.TaskGroup, since: float | None = None
     ) -> None:
         since = self._clock.monotonic() if since is None else since
-        batch = _Batch(deliveries, Acknowledging(self._engine, deliveries), self._host.company(), since)
+        batch = Batch(deliveries, Acknowledging(self._engine, deliveries), self._host.company(), since)
         earlier = self._batches.get(batch.key)
         self._batches[batch.key] = batch
         if earlier is not None and len(earlier.view.ended) < len(earlier.deliveries):
@@ -188,7 +172,7 @@ class Crawling:
             batch.company.stop()
         working.create_task(self._work(batch, earlier, working))
 
-    async def _work(self, batch: _Batch, earlier: _Batch | None, working: asyncio.TaskGroup) -> None:
+    async def _work(self, batch: Batch, earlier: Batch | None, working: asyncio.TaskGroup) -> None:
         """Work on a batch once the one before of its shard is over, whose messages have ended already."""
         RUN.set(batch.key[0].removeprefix(f"{FRONTIER}/"))
         holding = Holding(batch.deliveries, batch.view.ended, batch.company.cut_off)
@@ -219,7 +203,7 @@ class Crawling:
             batch.over.set()
             self._ended.set()
 
-    async def _less_tried(self, batch: _Batch, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def _less_tried(self, batch: Batch, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Those that consumers died of least often, of which fewer the more often they did; others are handed back.
 
         So a message that kills its consumers is soon alone. Then it waits a moment, since those of other shards that
@@ -235,7 +219,7 @@ class Crawling:
             await self._clock.sleep(self._rng.uniform(0.0, min(0.25 * tries, _LONGEST_PAUSE_S)))
         return chosen
 
-    def _goes_on(self, batch: _Batch) -> bool:
+    def _goes_on(self, batch: Batch) -> bool:
         """Whether this process takes what there is of the shard by now: it knows the shard, and others don't."""
         if self._stopping or self._batches.get(batch.key) is not batch:
             return False
@@ -244,7 +228,7 @@ class Crawling:
             return turn_s < _TURN_S
         return turn_s < STINT_S and not self._crowded()
 
-    async def _following(self, batch: _Batch) -> Sequence[Delivery]:
+    async def _following(self, batch: Batch) -> Sequence[Delivery]:
         topic, shard = batch.key
         if shard is None:
             return ()
@@ -252,7 +236,7 @@ class Crawling:
             topic, limit=_OF_ONE_SHARD, lease_s=self._lease_s, keys=[shard]
         )
 
-    async def _await_end(self, earlier: _Batch, batch: _Batch) -> None:
+    async def _await_end(self, earlier: Batch, batch: Batch) -> None:
         """Until it is over; where that takes longer than it can, others shall have what waits for it."""
         try:
             async with asyncio.timeout(self._lease_s):
@@ -260,7 +244,7 @@ class Crawling:
         except TimeoutError:
             batch.company.stop()
 
-    def _count(self, batch: _Batch, began_s: float, faults: Sequence[Exception]) -> None:
+    def _count(self, batch: Batch, began_s: float, faults: Sequence[Exception]) -> None:
         counts = batch.company.counted()
         self._counts.add(counts)
         self._messages.update((FRONTIER, end_of(settled)) for settled in batch.view.ended.values())
@@ -278,7 +262,7 @@ class Crawling:
         error = str(faults[0]) if faults else None
         self._spans.record("crawl", began_s, self._clock.now(), attributes, error)
 
-    async def _hand_back(self, batch: _Batch, faults: Sequence[Exception]) -> None:
+    async def _hand_back(self, batch: Batch, faults: Sequence[Exception]) -> None:
         """What a fault has left without an end: charged, unless somebody else was faster."""
         left = [delivery for delivery in batch.deliveries if delivery.receipt not in batch.view.ended]
         if not left:
@@ -305,11 +289,3 @@ class Crawling:
         for delivery in deliveries:
             logger.error("message %s on %s is given up: %s", delivery.id, delivery.topic, error)
         await view.settle([Settlement.given_up(delivery, error) for delivery in deliveries])
-
-
-def _by_shard(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
-    """The deliveries by job and shard: a batch commits one shard's state, and ends without waiting for others."""
-    shards: dict[tuple[str, str | None], list[Delivery]] = {}
-    for delivery in deliveries:
-        shards.setdefault((delivery.topic, delivery.ordering_key), []).append(delivery)
-    return list(shards.values())
