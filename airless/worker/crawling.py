@@ -39,6 +39,7 @@ _AT_A_TIME = 8
 _OF_ONE_SHARD = 32
 # Who has as much to do as he can goes on with a shard for so long, then another may have it.
 _TURN_S = 2.0
+_TURNS_S = 0.25
 _POLL_S = 1.0
 _LOOK_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -104,7 +105,9 @@ class Crawling:
     async def run(self) -> None:
         """Work until `stop`, then drain: what is under way is finished and committed, the rest handed back."""
         async with asyncio.TaskGroup() as group:
-            aside = [group.create_task(self._leases.run()), group.create_task(self._load.run())]
+            aside = [
+                group.create_task(work) for work in (self._leases.run(), self._load.run(), self._take_turns())
+            ]
             async with asyncio.TaskGroup() as working:
                 await self._take_in(working)
             for task in aside:
@@ -150,7 +153,7 @@ class Crawling:
 
     def _room(self) -> int:
         """How many messages to ask for now."""
-        if len(self._batches) > 1 and (self._load.busy or self._places.full or self._crowded()):
+        if self._laden or (len(self._batches) > 1 and self._crowded()):
             return 0
         return max(1, min(_AT_A_TIME, _MOST_MESSAGES - self._leases.messages))
 
@@ -224,9 +227,21 @@ class Crawling:
         if self._stopping or self._batches.get(batch.key) is not batch:
             return False
         turn_s = self._clock.monotonic() - batch.since
-        if len(self._batches) > 1 and (self._load.busy or self._places.full):
-            return turn_s < _TURN_S
-        return turn_s < STINT_S and not self._crowded()
+        return turn_s < (_TURN_S if self._laden else STINT_S) and not self._crowded()
+
+    @property
+    def _laden(self) -> bool:
+        """There is more to do here than can be: others may have some of it."""
+        return len(self._batches) > 1 and (self._load.busy or self._places.full)
+
+    async def _take_turns(self) -> None:
+        """While there is too much to do, let go of what was here longest, one shard after the other."""
+        while True:
+            await self._clock.sleep(_TURNS_S)
+            if self._laden:
+                longest = min(self._batches.values(), key=lambda batch: batch.since)
+                if self._clock.monotonic() - longest.since > _TURN_S:
+                    longest.company.stop()
 
     async def _following(self, batch: Batch) -> Sequence[Delivery]:
         topic, shard = batch.key

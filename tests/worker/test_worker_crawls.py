@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -270,3 +271,23 @@ async def test_who_works_on_a_shard_goes_on_with_it(monkeypatch: pytest.MonkeyPa
             await nothing_waits(fleet)
     assert fleet.item_urls() == sorted(site.url(path) for path in pages)
     assert looks == [None, *30 * [["0"]]]
+
+
+async def test_who_has_too_much_to_do_lets_go_of_a_shard_and_another_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Web(star(60), delay_s=0.05) as site:
+        fleet = Fleet(replace(MANY_HOSTS, pace=Pace(per_host=1)), shards=32)
+        await fleet.begin(*(site.url("/", host) for host in HOSTS[:4]))
+        laden, free = worker(fleet), worker(fleet)
+        async with at_work(laden):
+            await asyncio.to_thread(site.wait_for, 8)
+            monkeypatch.setattr("airless.worker.crawling._TURN_S", 0.1)
+            monkeypatch.setattr("airless.worker.crawling._TURNS_S", 0.01)
+            assert laden._crawling is not None
+            laden._crawling._load = SimpleNamespace(busy=True)  # type: ignore[assignment]
+            async with at_work(free):
+                await nothing_waits(fleet, longest_s=60)
+    assert fleet.item_urls() == sorted(site.url(path, host) for path in star(60) for host in HOSTS[:4])
+    assert len(site.requests()) == 61 * 4
+    assert free.standing().done.items > 61

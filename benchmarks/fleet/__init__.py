@@ -44,7 +44,11 @@ from tests.support.brokers import BROKERS
 LOCAL = "sqlite"
 APART = "sqlite, apart"
 CASES = ((LOCAL, 1), (APART, 2), *((name, 2) for name in BROKERS))
-SPIDERS = {"links": SITE_SPIDER, "fields": "benchmarks.crawl.contenders.airless_fields:FieldsSpider"}
+SPIDERS = {
+    "links": SITE_SPIDER,
+    "fields": "benchmarks.crawl.contenders.airless_fields:FieldsSpider",
+    "sections": "benchmarks.fleet.spider:SectionsSpider",
+}
 _CONCURRENCY, _PER_HOST = 64, 32
 _LOOK_S = 0.02
 _LIMIT_S = 300.0
@@ -67,7 +71,7 @@ def measure(*, quick: bool) -> Table:
     cache = cache_folder()
     rows: list[dict[str, Any]] = []
     for what, spider in SPIDERS.items():
-        course = Variant(pages=pages, fields=what == "fields").course(cache)
+        course = Variant(pages=pages, fields=what != "links").course(cache)
         server = Server(course.root, cache / "nginx-fleet", course.hosts, PORT, min(os.sched_getaffinity(0)))
         taken: dict[tuple[str, int], list[Took]] = {case: [] for case in CASES}
         with server.serving():
