@@ -33,3 +33,14 @@ def by_shard(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
     for delivery in deliveries:
         shards.setdefault((delivery.topic, delivery.ordering_key), []).append(delivery)
     return list(shards.values())
+
+
+def least_tried(deliveries: Sequence[Delivery], at_a_time: int) -> tuple[list[Delivery], list[Delivery]]:
+    """Those that consumers died of least often, fewer than `at_a_time` the more often they did; and the others.
+
+    So a message that kills its consumers is soon alone.
+    """
+    tries = min((delivery.attempt for delivery in deliveries), default=0)
+    most = len(deliveries) if not tries else max(1, at_a_time >> tries)
+    chosen = [delivery for delivery in deliveries if delivery.attempt == tries][:most]
+    return chosen, [delivery for delivery in deliveries if delivery not in chosen]

@@ -20,7 +20,7 @@ from airless.crawl.places import Places
 from airless.crawl.topics import FRONTIER
 from airless.functions.acknowledging import Acknowledging
 from airless.functions.crawl import CrawlHost
-from airless.worker.batch import Batch, by_shard
+from airless.worker.batch import Batch, by_shard, least_tried
 from airless.worker.leases import Holding, Leases
 from airless.worker.load import Load
 from airless.worker.logs import RUN
@@ -188,7 +188,7 @@ class Crawling:
             if tried:
                 await self._give_up(batch.view, tried, "its consumers died of it")
             fresh = [delivery for delivery in batch.deliveries if delivery not in tried]
-            fresh = list(await self._less_tried(batch, fresh))
+            fresh = await self._less_tried(batch, fresh)
             if fresh:
                 faults = await self._host.run(batch.view, fresh, deadline_of(self._clock), batch.company)
             await self._hand_back(batch, faults)
@@ -206,19 +206,15 @@ class Crawling:
             batch.over.set()
             self._ended.set()
 
-    async def _less_tried(self, batch: Batch, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """Those that consumers died of least often, of which fewer the more often they did; others are handed back.
+    async def _less_tried(self, batch: Batch, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Those that consumers died of least often; others are handed back.
 
-        So a message that kills its consumers is soon alone. Then it waits a moment, since those of other shards that
-        died with it begin again when it does.
+        One that is soon alone waits a moment, since those of other shards that died with it begin again when it does.
         """
-        tries = min((delivery.attempt for delivery in deliveries), default=0)
-        most = len(deliveries) if not tries else max(1, _AT_A_TIME >> tries)
-        chosen = [delivery for delivery in deliveries if delivery.attempt == tries][:most]
-        others = [delivery for delivery in deliveries if delivery not in chosen]
+        chosen, others = least_tried(deliveries, _AT_A_TIME)
         if others:
             await batch.view.settle([Settlement.retry(delivery, charge=False) for delivery in others])
-        if tries >= APART_AFTER:
+        if chosen and (tries := chosen[0].attempt) >= APART_AFTER:
             await self._clock.sleep(self._rng.uniform(0.0, min(0.25 * tries, _LONGEST_PAUSE_S)))
         return chosen
 
