@@ -32,16 +32,14 @@ logger = logging.getLogger("airless.worker")
 
 # Shards at once, and their messages, of which each holds up to 200 requests. Few are taken at a time, or who asks first
 # would have all there is and the others nothing.
-_MOST_BATCHES = 256
-_MOST_MESSAGES = 512
+_MOST_BATCHES, _MOST_MESSAGES = 256, 512
 _AT_A_TIME = 8
 # Of a shard that is here anyhow nobody else can have any.
 _OF_ONE_SHARD = 32
-# Who has as much to do as he can goes on with a shard for so long, then another may have it.
-_TURN_S = 2.0
-_TURNS_S = 0.25
-_POLL_S = 1.0
-_LOOK_S = 0.1
+# Who has as much to do as he can goes on with one of two shards for so long, then another may have it; with one of more
+# not as long.
+_TURN_S, _TURNS_S = 4.0, 0.25
+_POLL_S, _LOOK_S = 1.0, 0.1
 _LONGEST_PAUSE_S = 5.0
 # What failed is tried again this much later, and after so many tries it is given up.
 _FAILED = Retry(base_s=1.0, factor=2.0, cap_s=60.0)
@@ -223,7 +221,7 @@ class Crawling:
         if self._stopping or self._batches.get(batch.key) is not batch:
             return False
         turn_s = self._clock.monotonic() - batch.since
-        return turn_s < (_TURN_S if self._laden else STINT_S) and not self._crowded()
+        return turn_s < (self._turn_s() if self._laden else STINT_S) and not self._crowded()
 
     @property
     def _laden(self) -> bool:
@@ -236,8 +234,11 @@ class Crawling:
             await self._clock.sleep(_TURNS_S)
             if self._laden:
                 longest = min(self._batches.values(), key=lambda batch: batch.since)
-                if self._clock.monotonic() - longest.since > _TURN_S:
+                if self._clock.monotonic() - longest.since > self._turn_s():
                     longest.company.stop()
+
+    def _turn_s(self) -> float:
+        return _TURN_S / max(1, len(self._batches) - 1)
 
     async def _following(self, batch: Batch) -> Sequence[Delivery]:
         topic, shard = batch.key
@@ -284,17 +285,12 @@ class Crawling:
             dead = [d for d in left if fault is not None and d.attempt + 1 >= _FAILED.max_deliveries]
             if dead and fault is not None:
                 await self._give_up(batch.view, dead, error_text(fault))
-            await batch.view.settle(
-                [
-                    Settlement.retry(
-                        delivery,
-                        _LOOK_S + _FAILED.wait_s(delivery.attempt, self._rng),
-                        charge=fault is not None,
-                    )
-                    for delivery in left
-                    if delivery not in dead
-                ]
+            charge, waits_s = (
+                fault is not None,
+                [_LOOK_S + _FAILED.wait_s(d.attempt, self._rng) for d in left],
             )
+            again = [(d, wait_s) for d, wait_s in zip(left, waits_s, strict=True) if d not in dead]
+            await batch.view.settle([Settlement.retry(d, wait_s, charge=charge) for d, wait_s in again])
 
     async def _give_up(self, view: Acknowledging, deliveries: Sequence[Delivery], error: str) -> None:
         for delivery in deliveries:

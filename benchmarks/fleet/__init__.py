@@ -2,11 +2,12 @@
 
 The site of the `crawl` benchmark, served by nginx on the first core, crawled by `airless crawl` in one process with
 SQLite, and by the two processes of an `airless worker` on a broker: by a spider that takes each page's title and its
-links, by one that takes five fields by CSS selectors, and by one that takes four of each of its dozen sections besides. All but nginx may use every core. The engines take turns,
-after a round that doesn't count; medians. Timed is from the first seed's publication, or the local run's own beginning,
-to the end of the last page; workers are up by then. Each crawl has to give each page once, with all that is on it.
-CPU time is told a page: of the processes that crawl (of local ones with their start), the broker and the site. What the
-machine allows is told by two local crawls at once that share nothing but the machine, with half of the hosts each.
+links, by one that takes five fields by CSS selectors, and by one that takes four of each of its dozen sections besides.
+All but nginx may use every core. The engines take turns, after a round that doesn't count; medians. Timed is from the
+first seed's publication, or the local run's own beginning, to the end of the last page; workers are up by then. Each
+crawl has to give each page once, with all that is on it. CPU time is told a page: of the processes that crawl (of local
+ones with their start), the broker and the site. What the machine allows is told by two local crawls at once that share
+nothing but the machine, with half of the hosts each.
 """
 
 from __future__ import annotations
