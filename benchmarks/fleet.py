@@ -48,7 +48,7 @@ CASES = ((LOCAL, 1), (APART, 2), *((name, 2) for name in BROKERS))
 SPIDERS = {
     "links": SITE_SPIDER,
     "fields": "benchmarks.crawl.contenders.airless_fields:FieldsSpider",
-    "sections": "benchmarks.fleet.spider:SectionsSpider",
+    "sections": "benchmarks.crawl.contenders.airless_sections:SectionsSpider",
 }
 _CONCURRENCY, _PER_HOST = 64, 32
 _LOOK_S = 0.02

@@ -1,4 +1,4 @@
-"""The spider of the benchmark that takes what a listing has: a dozen sections of a page with four fields each."""
+"""airless with what a listing has: the fields of a page, and four of each of its dozen sections."""
 
 from __future__ import annotations
 
