@@ -191,10 +191,10 @@ def test_the_site_behind_the_backlog_has_every_page_of_every_host() -> None:
 @pytest.mark.parametrize("name", BROKERS)
 def test_a_backlog_stands_while_workers_work_on_it(name: str, tmp_path: Path) -> None:
     # So slowly that some of them still wait in the end, however fast the machine is.
-    with pages.served(5.0) as port:
-        row = backlog.once(name, backlog.Size(3_000, 50, 3.0), port, tmp_path)
-    assert row["requests"] == 3_000
-    assert 0 < row["waiting"] < 3_000
+    with pages.served(1.0) as port:
+        row = backlog.once(name, backlog.Size(8_000, 50, 5.0), port, tmp_path)
+    assert row["requests"] == 8_000
+    assert 0 < row["waiting"] < 8_000
     assert len(row["all_worker_peaks_mib"]) == backlog.PROCESSES
     assert 10 < row["worker_peak_mib"] < backlog.MOST_MIB
     assert row["publisher_peak_mib"] > 10
