@@ -15,13 +15,13 @@ _BROKERS = ("redis", "rediss", "nats", "nats+tls")
 
 
 @contextmanager
-def told_of_silence(url: str, say: Callable[[str], None]) -> Iterator[None]:
+def told_of_silence(url: str, say: Callable[[str], None], *, after_s: float = _ANSWER_S) -> Iterator[None]:
     """Inside, the engine at `url` is asked, on the loop that runs; where that takes long, it is named."""
     parts = urlsplit(url)
     server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # without a password
     start = " Is it running? airless worker --embedded brings one." if parts.scheme == "nats" else ""
     text = f"{server} doesn't answer, and is waited for.{start}"
-    handle = asyncio.get_running_loop().call_later(_ANSWER_S, say, text)
+    handle = asyncio.get_running_loop().call_later(after_s, say, text)
     try:
         yield
     finally:

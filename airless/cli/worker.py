@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from airless.cli.signals import on_stop
+from airless.cli.unanswered import told_of_silence
 from airless.core.config import Config
 from airless.core.errors import ConfigError
 from airless.core.targets import load_target
@@ -24,6 +25,8 @@ from airless.worker.logs import FORMATS, TEXT, write_logs
 logger = logging.getLogger("airless.worker")
 
 _INTERRUPTED = 130
+# Processes take a while to start.
+_SILENT_S = 10.0
 EMBEDDED_ENGINE = "nats://127.0.0.1:4222"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]i?B?)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -170,10 +173,21 @@ async def _run(
             port = await stack.enter_async_context(health_served(crew, http, metrics))
             at += f"; health on port {port}"
         served = [*(["crawls"] if duty.crawls else []), *topics]
-        logger.info("%d processes serve %s%s", processes, ", ".join(served), at)
-        with on_stop(lambda: _drain(crew)):
-            await crew.run()
+        serving = f"{processes} processes serve {', '.join(served)}{at}"
+        telling = asyncio.create_task(_tell(crew, duty.engine_url, serving))
+        try:
+            with on_stop(lambda: _drain(crew)):
+                await crew.run()
+        finally:
+            telling.cancel()
     logger.info("drained")
+
+
+async def _tell(crew: Crew, url: str, serving: str) -> None:
+    """Say that all processes serve, once they do; and that the broker doesn't answer, where it is that."""
+    with told_of_silence(url, logger.warning, after_s=_SILENT_S):
+        await crew.ready.wait()
+    logger.info("%s", serving)
 
 
 def _drain(crew: Crew) -> None:

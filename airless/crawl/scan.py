@@ -43,7 +43,7 @@ def scan(
     return speed.scan(body, options.frames, options.images, options.next, options.refresh), encoding
 
 
-def spellings(links: int) -> Spellings | None:
+def spellings(links: int = 1 << 18) -> Spellings | None:
     """A memory of the links of scanned pages that were offered lately, `links` at least; None without the scanner."""
     return speed.Spellings(links) if speed is not None else None
 

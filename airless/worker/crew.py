@@ -50,7 +50,7 @@ class Member:
 class Crew:
     """So many processes on one duty; one that grows beyond `max_memory_bytes` is drained, and another takes its place.
 
-    `restarts` counts those that took another's place, by why.
+    `restarts` counts those that took another's place, by why. `ready` is set once all of them have had their engine.
     """
 
     def __init__(self, duty: Duty, processes: int, *, max_memory_bytes: int | None = None) -> None:
@@ -60,6 +60,7 @@ class Crew:
         self._most_bytes = max_memory_bytes
         self._past: list[Tally] = []
         self._stopping = asyncio.Event()
+        self.ready = asyncio.Event()
         self.members: dict[int, Member] = {}
         self.restarts: dict[str, int] = {"died": 0, "memory": 0}
 
@@ -164,6 +165,9 @@ class Crew:
             said = None
         if isinstance(said, Report):
             member.heard_at, member.report = time.monotonic(), said
+            reports = [one.report for one in self.members.values()]
+            if len(reports) == self._processes and all(one is not None and one.standing for one in reports):
+                self.ready.set()
             self._look_at_memory(member, said)
         elif not member.ended.done():
             member.ended.set_result(said)

@@ -207,3 +207,14 @@ async def test_a_broker_that_dies_and_comes_back_is_waited_for_and_no_page_is_lo
         assert urls == sorted(site.urls())
         assert (result.status, result.adds_up, result.waiting) == ("finished", True, 0)
         assert await asyncio.to_thread(worker.end) == 0
+
+
+def test_a_worker_without_its_broker_says_so_and_serves_as_soon_as_there_is_one(tmp_path: Path) -> None:
+    with Valkey(tmp_path) as server:
+        server.kill()
+        with worker_command(tmp_path, f"{server.url}?timeout=2", "-n", 2) as worker:
+            worker.wait_for("WARNING.*doesn't answer, and is waited for")
+            assert "processes serve" not in worker.said()
+            server.start()
+            worker.wait_for("2 processes serve crawls", longest_s=60.0)
+            assert worker.end() == 0

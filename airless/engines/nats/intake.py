@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from airless.engines.nats.unkeyed import Unkeyed
 
 # So many subjects are looked at first, and at most, at a time; and so many more than can be taken, as some are leased.
 _SMALLEST_LOOK, _LARGEST_LOOK, _MORE = 4, 1024, 64
+# Of so many it is asked for each what waits there, instead of what waits anywhere.
+_FEW_LANES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,15 @@ class Intake:
         self, topic: str, limit: int, lease_s: float, keys: Collection[str]
     ) -> tuple[list[Leased], float | None]:
         """As `take`, of these ordering keys alone."""
-        lanes = {lane_of(key) for key in keys}
-        counts = await self._waiting(topic_filter(topic))
+        lanes, filter = {lane_of(key) for key in keys}, topic_filter(topic)
+        if len(lanes) <= _FEW_LANES:
+            parts = await asyncio.gather(*(self._waiting(filter, lane) for lane in lanes))
+            counts = {at: number for part in parts for at, number in part.items()}
+        else:
+            listed = await self._waiting(filter)
+            counts = {at: number for at, number in listed.items() if lane_in(at) in lanes}
         seen = Seen(self._connection.clock, self._time)
-        seen.listed({at: number for at, number in counts.items() if lane_in(at) in lanes}, heeding=False)
+        seen.listed(counts, heeding=False)
         taken = await self._from(seen, limit, lease_s)
         return taken, None if taken else seen.again_s
 
@@ -106,9 +114,8 @@ class Intake:
             found = {topic for topic in found if topic.startswith(name[:-1])}
         return sorted(found)
 
-    async def _waiting(self, filter: str) -> dict[str, int]:
-        names = self._connection.names
-        pattern = names.waiting("*", filter)
+    async def _waiting(self, filter: str, lane: str = "*") -> dict[str, int]:
+        pattern, names = self._connection.names.waiting(lane, filter), self._connection.names
         counts, now = await subjects_in(self._connection, f"looking for {filter}", names.queue, pattern)
         self._time.heard(now)
         return counts
