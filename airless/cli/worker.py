@@ -160,20 +160,19 @@ async def _run(
     crew = Crew(duty, processes, max_memory_bytes=max_memory)
     topics = [config.topic(topic) for topic, _ in duty.operators]
     async with AsyncExitStack() as stack:
-        at = ""
         if folder is not None:
             from airless.worker.embedded import embedded
 
             await stack.enter_async_context(embedded(duty.engine_url, folder))
-            at = f" on {duty.engine_url}"
+            logger.info("the broker is here, on %s", duty.engine_url)
         if http is not None:
             from airless.worker.health import health_served
 
             metrics = _metrics(crew, duty, topics, stack)
             port = await stack.enter_async_context(health_served(crew, http, metrics))
-            at += f"; health on port {port}"
+            logger.info("health on port %d", port)
         served = [*(["crawls"] if duty.crawls else []), *topics]
-        serving = f"{processes} processes serve {', '.join(served)}{at}"
+        serving = f"{processes} processes serve {', '.join(served)}"
         telling = asyncio.create_task(_tell(crew, duty.engine_url, serving))
         try:
             with on_stop(lambda: _drain(crew)):
