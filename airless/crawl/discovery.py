@@ -132,7 +132,8 @@ class Discovery:
             if owner is None:
                 if self._keeps_offers:
                     shard.see(mark ^ SENT)
-                shard.send_foreign(self._layout.shard_at(site.hash, mark), request)
+                index = site.index if site.index is not None else self._layout.shard_at(site.hash, mark)
+                shard.send_foreign(index, request)
             elif self._by_level:
                 self._admit(owner, request, mark)
             else:
@@ -141,10 +142,12 @@ class Discovery:
 
     def _owner(self, shard: Shard, site: Site, mark: int) -> Shard | None:
         """The shard that decides on a link, where this process owns it. It stays the same for an unspread host."""
-        index = self._layout.shard_at(site.hash, mark)
+        index = site.index
+        if index is None:
+            index = self._layout.shard_at(site.hash, mark)
         owner = shard if index == shard.index else self._owned(index)
         if self._layout.spread == 1:
-            site.owner = owner
+            site.index, site.owner = index, owner
         return owner
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
@@ -193,6 +196,11 @@ class Discovery:
         """Take what was sent to this shard for its decision."""
         for request in requests:
             self._admit(shard, request, self._fingerprint(request))
+
+    def knows(self, shard: Shard) -> Callable[[str], bool]:
+        """Whether a plain link, by its canonical URL, is none that `admit` would take."""
+        seen, dedup = shard.seen, self._dedup
+        return lambda url: (fingerprint(url) if "?" not in url else mark_of(url, dedup)) in seen
 
     def offer(self, shard: Shard, requests: Iterable[Request]) -> None:
         """Take what came with no shard: each request to the one that owns it, in scope or not."""

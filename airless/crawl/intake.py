@@ -247,13 +247,15 @@ class Intake:
     def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
         """A frontier message's shard, None for one that was published by hand, and its requests.
 
-        Raises MessageError.
+        Of what is offered to a shard in hand, links that it knows may be left out. Raises MessageError.
         """
-        requests = unpack(message.data)
-        if not requests:
+        index = None if message.data.get("shard") is None else self._shard_of(message)
+        offered_to = self._shards.loaded.get(index) if message.data.get(ADMIT) and index is not None else None
+        requests = unpack(message.data, None if offered_to is None else self._discovery.knows(offered_to))
+        if not requests and offered_to is None:
             raise MessageError("no requests in a frontier message")
-        if message.data.get("shard") is not None:
-            return self._shard_of(message), requests
+        if index is not None:
+            return index, requests
         for request in requests:
             url = canonical(request.url)
             if url is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -53,8 +53,8 @@ def pack(requests: Sequence[Request]) -> dict[str, Any]:
     return data
 
 
-def unpack(data: Mapping[str, Any]) -> list[Request]:
-    """The requests, in an order that depends on the data alone.
+def unpack(data: Mapping[str, Any], known: Callable[[str], bool] | None = None) -> list[Request]:
+    """The requests, in an order that depends on the data alone; without the plain links that are `known`.
 
     Raises MessageError for data of another shape: each value has the type that `Request` gives it, and URLs
     begin with http:// or https://.
@@ -67,7 +67,10 @@ def unpack(data: Mapping[str, Any]) -> list[Request]:
             _check_number("depth", depth, least=0)
             _check_number("priority", priority)
             callback = callback_name(callback)
-            requests += [link(_url(url), callback, priority, depth, referrer) for url in _list("links", urls)]
+            urls = _list("links", urls)
+            if known is not None:
+                urls = [url for url in urls if not known(url)]
+            requests += [link(_url(url), callback, priority, depth, referrer) for url in urls]
         requests.extend(map(request_from_dict, _list("requests", data.get("requests", []))))
     except (TypeError, ValueError, KeyError) as error:
         raise MessageError(f"not a frontier message: {error}") from error

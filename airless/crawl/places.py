@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
 class Places:
-    """So many places. While somebody waits for one, who has his fair share of them gets no more."""
+    """So many places. While somebody waits for one, who has his fair share of them gets no more.
+
+    Who gives one back is about to take the next: only who has less than his share is handed it before.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.taken = 0
         self._crawlers = 0
         self._waiting: dict[Place, None] = {}
+        self._to_wake: asyncio.Handle | None = None
 
     @property
     def full(self) -> bool:
@@ -27,17 +32,31 @@ class Places:
     def _room(self, place: Place) -> int:
         free = self.most - self.taken
         if len(self._waiting) > (place in self._waiting):
-            fair = max(1, self.most // max(1, self._crawlers))
-            free = min(free, fair - place.taken)
+            free = min(free, self._fair - place.taken)
         return max(0, free)
+
+    @property
+    def _fair(self) -> int:
+        return max(1, self.most // max(1, self._crawlers))
 
     def _leave(self, place: Place) -> None:
         self._crawlers -= 1
         self._waiting.pop(place, None)
 
-    def _wake(self) -> None:
-        """Have those who wait try again, who waited longest first; who gets too little waits anew."""
-        for place in list(self._waiting):
+    def _given_back(self) -> None:
+        """Have those who wait and have less than their share try again now, others if something is left then."""
+        fair = self._fair
+        self._wake([place for place in self._waiting if place.taken < fair])
+        if self._waiting and self._to_wake is None and not self.full:
+            self._to_wake = asyncio.get_running_loop().call_soon(self._wake_all)
+
+    def _wake_all(self) -> None:
+        self._to_wake = None
+        self._wake(list(self._waiting))
+
+    def _wake(self, places: Sequence[Place]) -> None:
+        """Have them try again, who waited longest first; who gets too little waits anew."""
+        for place in places:
             if self.full:
                 return
             if place in self._waiting:
@@ -68,7 +87,7 @@ class Place:
         self.taken -= number
         self.places.taken -= number
         if self.places._waiting:
-            self.places._wake()
+            self.places._given_back()
 
     def leave(self) -> None:
         """Give back what is left, and want no more."""

@@ -21,6 +21,7 @@ from airless.crawl.packing import pack
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.settings import Limits, Pace, Retry, Settings, Traps
+from airless.crawl.shard import ADMIT
 from airless.crawl.spider import Spider
 
 HERE = "http://a.test/"
@@ -58,6 +59,22 @@ async def test_every_page_of_a_site_is_crawled_exactly_once() -> None:
     assert (counts.discovered, counts.fetched, counts.waiting) == (400, 400, 0)
     assert (counts.seeds, counts.seeds_fetched) == (1, 1)
     assert counts.bytes == counts.wire_bytes == sum(len(body_of(n, 400)) for n in range(400))
+
+
+async def test_what_is_offered_and_known_is_no_page_more_and_its_message_ends() -> None:
+    crawl = Crawl({HERE: linking("/a"), f"{HERE}a": linking(), f"{HERE}b?x=1&y=2": linking()})
+    await crawl.seed(HERE)
+    await crawl.run()
+    shard = crawl.shard_of(Request(HERE))
+    for urls in ((f"{HERE}a", f"{HERE}b?x=1&y=2"), (f"{HERE}b?y=2&x=1", HERE), (HERE, f"{HERE}a")):
+        data = {**pack([Request(url) for url in urls]), "shard": shard, ADMIT: True}
+        message = Message(topic=crawl.layout.topic, data=data, ordering_key=str(shard), weight=0)
+        await crawl.engine.queue.publish_many([message])
+    await crawl.run()
+    assert crawl.item_urls() == sorted(crawl.fetcher.urls()) == [HERE, f"{HERE}a", f"{HERE}b?x=1&y=2"]
+    assert (await crawl.counts()).discovered == 3
+    assert not (await crawl.engine.queue.depth(crawl.layout.topic)).messages
+    assert not [name for name in crawl.store.blobs if name.startswith("dead/")]
 
 
 async def test_hosts_of_all_shards_are_crawled_side_by_side() -> None:

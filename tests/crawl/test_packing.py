@@ -94,6 +94,13 @@ def test_a_request_published_by_hand_needs_its_url_alone() -> None:
     assert _values(request) == _values(Request(URL))
 
 
+def test_plain_links_that_are_known_are_left_out() -> None:
+    requests = [_link(0), _full(), _link(1), _link(2, depth=3)]
+    known = {_link(0).url, _link(2).url, _full().url}
+    found = unpack(pack(requests), known.__contains__)
+    assert sorted(request.url for request in found) == sorted([_link(1).url, _full().url])
+
+
 def test_a_message_without_requests_has_none() -> None:
     assert unpack({}) == []
     assert unpack({"links": [], "requests": []}) == []

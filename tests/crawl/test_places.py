@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from airless.crawl.places import Places
 
 
@@ -36,7 +38,7 @@ def test_while_somebody_waits_who_has_his_share_gets_no_more() -> None:
     assert one.room(2) == 0
 
 
-def test_a_place_that_the_first_may_not_have_goes_to_the_next_who_waits() -> None:
+async def test_who_waits_and_has_less_than_his_share_is_handed_a_place_at_once() -> None:
     places, woken = Places(4), []
     one, other = places.join(lambda: None), places.join(lambda: woken.append("other"))
     third = places.join(lambda: woken.append("third"))
@@ -44,7 +46,27 @@ def test_a_place_that_the_first_may_not_have_goes_to_the_next_who_waits() -> Non
     other.take(other.room(2))
     assert (other.room(1), third.room(1)) == (0, 0)
     one.give_back(1)
-    assert woken == ["other", "third"]
+    assert woken == ["third"]
+    await asyncio.sleep(0)
+    # Nobody has taken it.
+    assert woken == ["third", "other"]
+
+
+async def test_who_gives_a_place_back_may_take_it_again_before_others_get_more_than_their_share() -> None:
+    places, woken = Places(4), []
+    one, other = places.join(lambda: None), places.join(lambda: woken.append("other"))
+    one.take(one.room(2))
+    other.take(other.room(2))
+    assert other.room(1) == 0
+    for _ in range(3):
+        one.give_back(1)
+        one.take(one.room(1))
+        assert one.taken == 2
+        await asyncio.sleep(0)
+    assert woken == []
+    one.give_back(1)
+    await asyncio.sleep(0)
+    assert woken == ["other"]
 
 
 def test_who_leaves_gives_all_back_and_is_woken_no_more() -> None:
