@@ -158,6 +158,8 @@ async def _serve(work: Assignment, connection: Connection, budget: Budget, board
             finally:
                 reporter.cancel()
                 asyncio.get_running_loop().remove_reader(connection.fileno())
+            # The latest report may be of before the first page.
+            connection.send(status_of(crawler))
     except AirlessError as fault:
         failure = Failure(type(fault).__name__, str(fault))
     connection.send(Ended(failure))
