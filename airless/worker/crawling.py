@@ -34,6 +34,8 @@ logger = logging.getLogger("airless.worker")
 # would have all there is and the others nothing.
 _MOST_BATCHES, _MOST_MESSAGES = 256, 512
 _AT_A_TIME = 8
+# Others who have nothing to do either ask for the rest at the same moment.
+_AT_FIRST = 2
 # Of a shard that is here anyhow nobody else can have any.
 _OF_ONE_SHARD = 32
 # Who has as much to do as he can goes on with one of two shards for so long, then another may have it; with one of more
@@ -153,7 +155,8 @@ class Crawling:
         """How many messages to ask for now."""
         if self._laden or (len(self._batches) > 1 and self._crowded()):
             return 0
-        return max(1, min(_AT_A_TIME, _MOST_MESSAGES - self._leases.messages))
+        at_a_time = _AT_A_TIME if self._batches else _AT_FIRST
+        return max(1, min(at_a_time, _MOST_MESSAGES - self._leases.messages))
 
     def _crowded(self) -> bool:
         """Others wait for the place of what waits here."""
