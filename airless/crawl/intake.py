@@ -252,7 +252,7 @@ class Intake:
         index = None if message.data.get("shard") is None else self._shard_of(message)
         offered_to = self._shards.loaded.get(index) if message.data.get(ADMIT) and index is not None else None
         requests = unpack(message.data, None if offered_to is None else self._discovery.knows(offered_to))
-        if not requests and offered_to is None:
+        if not requests and not any(urls for *_, urls in message.data.get("links", ())):
             raise MessageError("no requests in a frontier message")
         if index is not None:
             return index, requests

@@ -77,6 +77,21 @@ async def test_what_is_offered_and_known_is_no_page_more_and_its_message_ends() 
     assert not [name for name in crawl.store.blobs if name.startswith("dead/")]
 
 
+@pytest.mark.parametrize("nothing", [{}, {"links": []}, {"links": [[None, 0, None, 0, []]]}])
+async def test_an_offer_of_nothing_is_laid_aside_whoever_has_the_shard(nothing: dict[str, Any]) -> None:
+    crawl = Crawl({HERE: linking(), f"{HERE}a": linking()})
+    await crawl.seed(HERE)
+    shard = crawl.shard_of(Request(HERE))
+    data = {**nothing, "shard": shard, ADMIT: True}
+    message = Message(topic=crawl.layout.topic, data=data, ordering_key=str(shard), weight=0)
+    await crawl.engine.queue.publish_many([message])
+    await crawl.run()
+    assert crawl.item_urls() == [HERE]
+    assert [name for name in crawl.store.blobs if name.startswith("dead/")] == [
+        f"dead/{crawl.layout.topic}/{message.id}"
+    ]
+
+
 async def test_hosts_of_all_shards_are_crawled_side_by_side() -> None:
     hosts = [f"h{n}.test" for n in range(30)]
     pages = {f"http://{host}/": linking("/x", *(f"http://{other}/" for other in hosts)) for host in hosts}
