@@ -116,9 +116,12 @@ class Discovery:
         callback, priority, referrer = follow.callback, follow.priority, parent.url
         carries = follow.meta or follow.headers
         for url, mark, site in links:
-            owner = site.owner or self._owner(shard, site, mark)
-            if owner is None and self._keeps_offers and mark ^ SENT in shard.seen:
-                continue
+            owner, index = site.owner, shard.index
+            if owner is None:
+                index = self._layout.shard_at(site.hash, mark)
+                owner = self._owner(shard, site, index)
+                if owner is None and self._keeps_offers and mark ^ SENT in shard.seen:
+                    continue
             reason = trap(url, depth, self._traps)
             if reason is not None:
                 self._refused(shard, mark, reason)
@@ -132,7 +135,6 @@ class Discovery:
             if owner is None:
                 if self._keeps_offers:
                     shard.see(mark ^ SENT)
-                index = site.index if site.index is not None else self._layout.shard_at(site.hash, mark)
                 shard.send_foreign(index, request)
             elif self._by_level:
                 self._admit(owner, request, mark)
@@ -140,14 +142,11 @@ class Discovery:
                 # All that is left of `_admit` for a link where levels don't count.
                 owner.send_new(mark, request)
 
-    def _owner(self, shard: Shard, site: Site, mark: int) -> Shard | None:
-        """The shard that decides on a link, where this process owns it. It stays the same for an unspread host."""
-        index = site.index
-        if index is None:
-            index = self._layout.shard_at(site.hash, mark)
+    def _owner(self, shard: Shard, site: Site, index: int) -> Shard | None:
+        """The shard of that index, where this process owns it. It stays the same for an unspread host."""
         owner = shard if index == shard.index else self._owned(index)
         if self._layout.spread == 1:
-            site.index, site.owner = index, owner
+            site.owner = owner
         return owner
 
     def request(self, shard: Shard, parent: Request, request: Request) -> None:
@@ -200,7 +199,7 @@ class Discovery:
     def knows(self, shard: Shard) -> Callable[[str], bool]:
         """Whether a plain link, by its canonical URL, is none that `admit` would take."""
         seen, dedup = shard.seen, self._dedup
-        return lambda url: (fingerprint(url) if "?" not in url else mark_of(url, dedup)) in seen
+        return lambda url: mark_of(url, dedup) in seen
 
     def offer(self, shard: Shard, requests: Iterable[Request]) -> None:
         """Take what came with no shard: each request to the one that owns it, in scope or not."""

@@ -19,15 +19,14 @@ _MEMO = 10_000
 class Site:
     """A host in scope: its key, and the hash of that, from which its shards are counted.
 
-    `index` is its shard's, once it is known to have one alone, and `owner` that shard, once this process owns it.
+    `owner` is its shard, once it is known to have one alone, which this process owns.
     """
 
-    __slots__ = ("hash", "host", "index", "owner")
+    __slots__ = ("hash", "host", "owner")
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.hash = host_hash(host)
-        self.index: int | None = None
         self.owner: Shard | None = None
 
 
