@@ -145,7 +145,7 @@ class Commits:
         if changed or commit.settle:
             versions = await self._engine.commit(commit)
             for shard, version in zip(changed, versions, strict=True):
-                shard.version = version
+                shard.committed(version)
         self._under_way = False
         self._committed(bool(commit.publish))
         self._change.set()

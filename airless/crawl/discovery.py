@@ -120,7 +120,7 @@ class Discovery:
             if owner is None:
                 index = self._layout.shard_at(site.hash, mark)
                 owner = self._owner(shard, site, index)
-                if owner is None and self._keeps_offers and mark ^ SENT in shard.seen:
+                if owner is None and self._keeps_offers and _is_offered(shard, mark):
                     continue
             reason = trap(url, depth, self._traps)
             if reason is not None:
@@ -270,6 +270,14 @@ class Discovery:
 def mark_of(url: str, dedup: Dedup) -> int:
     """The fingerprint by which a page, asked for by GET, is known to have been seen. `url` is canonical."""
     return fingerprint(url if "?" not in url else dedup_key(url, dedup))
+
+
+def _is_offered(shard: Shard, mark: int) -> bool:
+    """Whether the page was offered by this shard, or is known to others here; then its owner has it or will."""
+    offered, common = mark ^ SENT, shard.common
+    if offered in shard.seen:
+        return True
+    return common is not None and (common.knows(mark) or common.knows(offered))
 
 
 def _depth_below(parent: Request) -> int:

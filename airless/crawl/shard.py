@@ -20,6 +20,7 @@ import orjson
 from airless.core.errors import EngineError
 from airless.core.message import Message, derived_id
 from airless.core.ports import Engine, Settlement, StateWrite, Versioned
+from airless.crawl.common import Common
 from airless.crawl.counts import Counts
 from airless.crawl.failed import Failed, Failure
 from airless.crawl.held import Held
@@ -86,12 +87,14 @@ class Shard:
         self.buffered = 0
         self.dirty = False
         self.met: Met | None = None
+        self.common: Common | None = None
         # Which crawl it is of, where one after the other has the same name.
-        self._born = secrets.token_hex(8)
+        self.born = secrets.token_hex(8)
         self._seq = 0
         self._segment_number = 0
         self._delta = bytearray()
         self._marks: list[int] = []
+        self._written: tuple[bytes, int] | None = None
         self._segments: list[tuple[str, int]] = []
         self._progress: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Held] = {}
@@ -141,11 +144,11 @@ class Shard:
             return shard
         doc = read_document(stored.data)
         read: set[str] = set()
-        if earlier is not None and doc.get("born") == earlier._born:
+        if earlier is not None and doc.get("born") == earlier.born:
             shard.seen, shard.met = earlier.seen, earlier.met
             read.update(name for name, _ in earlier._segments)
         try:
-            shard._born = doc.get("born", shard._born)
+            shard.born = doc.get("born", shard.born)
             shard.version = stored.version
             shard.counts = Counts.from_dict(doc["counts"])
             shard.hosts = doc["hosts"]
@@ -363,8 +366,11 @@ class Shard:
             segment, gone = self._in_steps.failed.write(name)
             put.update(segment)
             delete += gone
-        self._delta += pack_fingerprints(self._marks)
+        marks = pack_fingerprints(self._marks)
+        self._delta += marks
         self._marks.clear()
+        if self.common is not None:
+            self._written = marks, self.common.generation
         if len(self._delta) >= _DELTA_LIMIT * 8:
             name = self._next_segment()
             put[name] = bytes(self._delta)
@@ -376,6 +382,13 @@ class Shard:
         state = StateWrite(self.layout.shard_key(self.index), self._document(), self.version)
         self.dirty = False
         return ShardWrite(state, put, publish, settle, delete)
+
+    def committed(self, version: str) -> None:
+        """What was written is durable, as this version: others in this process may rely on it."""
+        self.version = version
+        if self.common is not None and self._written is not None:
+            self.common.add(*self._written)
+        self._written = None
 
     def _next_segment(self) -> str:
         self._segment_number += 1
@@ -451,7 +464,7 @@ class Shard:
                 "delta": base64.b64encode(self._delta).decode(),
                 "progress": progress,
                 "recent": list(self._recent),
-                "born": self._born,
+                "born": self.born,
                 **besides,
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from airless.core.ports import Engine
+from airless.crawl.common import Common
 from airless.crawl.layout import Layout
 from airless.crawl.met import Met
 from airless.crawl.shard import Shard
@@ -12,6 +13,8 @@ from airless.crawl.shard import Shard
 # A shard's links that are remembered by how they are spelled, in up to sixteen bytes each.
 _LINKS = 1 << 15
 _REMEMBERING = 32
+# Crawls whose shards know something together.
+_TOGETHER = 16
 
 
 class WarmShards:
@@ -25,6 +28,7 @@ class WarmShards:
         self._most = shards
         self._most_urls = urls
         self._kept: OrderedDict[str, Shard] = OrderedDict()
+        self._common: OrderedDict[str, Common] = OrderedDict()
         self._urls = 0
 
     def __len__(self) -> int:
@@ -39,6 +43,8 @@ class WarmShards:
             shard = await Shard.read(engine, layout, index, stored, earlier=shard)
         if shard.met is None:
             shard.met = Met(_LINKS)
+        shard.common = self._common_of(layout.job)
+        shard.common.meet(index, shard.born)
         return shard
 
     def keep(self, shard: Shard) -> None:
@@ -54,6 +60,13 @@ class WarmShards:
             list(self._kept.values())[-_REMEMBERING - 1].met = None
         while len(self._kept) > self._most or self._urls > self._most_urls:
             self._let_go(next(iter(self._kept)))
+
+    def _common_of(self, job: str) -> Common:
+        common = self._common.pop(job, None) or Common()
+        self._common[job] = common
+        if len(self._common) > _TOGETHER:
+            self._common.popitem(last=False)
+        return common
 
     def _let_go(self, key: str) -> Shard | None:
         shard = self._kept.pop(key, None)
