@@ -73,11 +73,12 @@ class Place:
     taken: int = 0
 
     def room(self, wanted: int) -> int:
-        """How many of those wanted it may take; it is woken later for the rest."""
-        room = self.places._room(self)
-        if room < wanted:
-            self.places._waiting.setdefault(self)
-        return min(room, wanted)
+        """How many of those wanted it may take now."""
+        return min(self.places._room(self), wanted)
+
+    def wait(self) -> None:
+        """Be woken when it may take more."""
+        self.places._waiting.setdefault(self)
 
     def take(self, number: int) -> None:
         self.taken += number

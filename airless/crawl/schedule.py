@@ -212,13 +212,27 @@ class Schedule:
                     ready.append(queue)
                 else:
                     queue.queued = False
-            elif queue.size and now < (at := queue.ready_at(now)) < math.inf:
-                self._ticket += 1
-                heapq.heappush(later, (at, self._ticket, queue))
             else:
-                queue.queued = False
+                self._look_later(queue, now)
         self.size -= len(turns)
         return turns
+
+    def may_start(self, now: float) -> bool:
+        """Whether the pace of a host lets something start now."""
+        ready = self._ready
+        while ready:
+            if ready[0].size and ready[0].ready_at(now) <= now:
+                return True
+            self._look_later(ready.popleft(), now)
+        return False
+
+    def _look_later(self, queue: HostQueue, now: float) -> None:
+        """Look at the host again when its time has come, or something of it has ended."""
+        if queue.size and now < (at := queue.ready_at(now)) < math.inf:
+            self._ticket += 1
+            heapq.heappush(self._later, (at, self._ticket, queue))
+        else:
+            queue.queued = False
 
     @property
     def has_ready(self) -> bool:

@@ -110,15 +110,18 @@ class Workers:
             self.stop()
             return []
         deepest = math.inf if self._levels is None else self._deepest_now(self._levels)
-        if self._place is not None and self._schedule.size:
-            number = self._place.room(number)
+        wanted = number
+        if self._place is not None:
+            number = self._place.room(wanted)
         turns = self._schedule.take(now, number, deepest)
+        if self._place is not None and len(turns) == number < wanted and self._schedule.may_start(now):
+            self._place.wait()
         if self._limited:
             self._cut(turns, now)
         self.under_way += len(turns)
         if self._place is not None:
             self._place.take(len(turns))
-        if self._idle and not waited and len(turns) == number and self._schedule.has_ready:
+        if self._idle and not waited and len(turns) == wanted and self._schedule.has_ready:
             # More became free than these workers can take.
             self.pump()
         return turns

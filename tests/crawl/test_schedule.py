@@ -64,6 +64,30 @@ def test_hosts_take_turns_one_request_a_round() -> None:
     assert _take(schedule) is None
 
 
+def test_whether_something_may_start_now_is_for_the_hosts_paces_to_say() -> None:
+    schedule = _schedule(per_host=1)
+    assert not schedule.may_start(NOW)
+    _fill(schedule, a=2, b=1)
+    assert schedule.may_start(NOW)
+    assert len(schedule.take(NOW, 2)) == 2
+    assert not schedule.may_start(NOW)
+    _finish(schedule, "a")
+    assert schedule.may_start(NOW)
+    assert _take(schedule) == "http://a/1"
+    assert not schedule.may_start(NOW)
+
+
+def test_what_has_to_wait_for_its_time_may_start_when_that_has_come() -> None:
+    schedule = _schedule(per_host=2, delay_s=5.0)
+    _fill(schedule, a=2)
+    assert _take(schedule) == "http://a/0"
+    assert not schedule.may_start(NOW + 4.0)
+    assert schedule.next_at() == NOW + 5.0
+    assert schedule.take(NOW + 5.0, 0) == []
+    assert schedule.may_start(NOW + 5.0)
+    assert _take(schedule, NOW + 5.0) == "http://a/1"
+
+
 def test_several_are_taken_at_once_in_the_order_in_which_they_would_be_one_by_one() -> None:
     schedule = _schedule(per_host=8)
     _fill(schedule, a=3, b=2, c=1)
