@@ -7,7 +7,7 @@ All but nginx may use every core. The engines take turns, after a round that doe
 first seed's publication, or the local run's own beginning, to the end of the last page; workers are up by then. Each
 crawl has to give each page once, with all that is on it. CPU time is told a page: of the processes that crawl (of local
 ones with their start), the broker and the site. What the machine allows is told by two local crawls at once that share
-nothing but the machine, with half of the hosts each.
+nothing but the machine, with half of the hosts each: `to_apart` is the share of that.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def measure(*, quick: bool) -> Table:
 
 
 def _rows(what: str, pages: int, taken: Mapping[tuple[str, int], Sequence[Took]]) -> list[dict[str, Any]]:
-    local = taken[CASES[0]]
+    local, apart = taken[LOCAL, 1], taken[APART, 2]
     rows = []
     for (name, processes), crawls in taken.items():
         rows.append(
@@ -101,9 +101,8 @@ def _rows(what: str, pages: int, taken: Mapping[tuple[str, int], Sequence[Took]]
                 "engine": name,
                 "processes": processes,
                 "pages_per_s": round(median(pages / took.wall_s for took in crawls), 1),
-                "to_local": round(
-                    median(one.wall_s / took.wall_s for one, took in zip(local, crawls, strict=True)), 3
-                ),
+                "to_local": _times(crawls, local),
+                "to_apart": _times(crawls, apart),
                 "client_us_a_page": round(median(took.client_s for took in crawls) / pages * 1e6, 1),
                 "broker_us_a_page": round(median(took.broker_s for took in crawls) / pages * 1e6, 1),
                 "site_us_a_page": round(median(took.site_s for took in crawls) / pages * 1e6, 1),
@@ -111,6 +110,11 @@ def _rows(what: str, pages: int, taken: Mapping[tuple[str, int], Sequence[Took]]
             }
         )
     return rows
+
+
+def _times(crawls: Sequence[Took], others: Sequence[Took]) -> float:
+    """As fast as the others of the same round: the median of the rounds."""
+    return round(median(other.wall_s / took.wall_s for took, other in zip(crawls, others, strict=True)), 3)
 
 
 def _once(name: str, processes: int, spider: str, course: Course, folder: Path) -> Took:
