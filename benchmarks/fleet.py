@@ -69,7 +69,7 @@ class Took:
 def measure(*, quick: bool) -> Table:
     """A row a spider and engine. Raises RuntimeError where a crawl gave anything but each page once."""
     # A crawl's beginning and its last pages, which one process has alone, take the same half second of any length.
-    # The machine gives up to a third more or less from one crawl to the next: a median of five was not to be had twice.
+    # The machine gives up to a third more or less from one crawl to the next: medians of five differed by a quarter.
     pages, runs = (2_000, 1) if quick else (40_000, 9)
     cache = cache_folder()
     rows: list[dict[str, Any]] = []
