@@ -44,14 +44,19 @@ class Page:
         /,
         sort_query: bool,
         twist: int,
+        *,
+        offered: int = 0,
+        known: tuple[Seen, ...] | None = None,
     ) -> tuple[list[tuple[str, int, _Site]], list[str], bytes]:
-        """What the page's references come to that was not offered to `spellings` before.
+        """What the page's references come to that was not offered to `spellings` before, and is not known.
 
         First the canonical URLs, each once, with their fingerprints as of a GET and what `sites` gives for
         what stands before their path; with `sort_query` two that differ in the order of their query's pairs
         count as one. Then the odd references, as they are written, that need the URL library. What is no
         http(s) URL is dropped. Where `sites` gives None the URL's fingerprint, with the bits of `twist` turned
         over, is added to `seen`, unless that holds it either way: the marks added come last, packed.
+        Of those with a site none is given whose fingerprint is in `seen` or in one of the two at most in `known`,
+        as it is or, where `offered` is not 0, with the bits of that turned over.
         `base_url` is canonical. Raises ValueError where it isn't http(s), and what `sites` raises.
         """
 

@@ -15,11 +15,12 @@ class Common:
     wrong: when a crawl takes the name of another, its shards were born anew, and with the first all is forgotten.
     """
 
-    __slots__ = ("_births", "_most", "_older", "_recent", "generation")
+    __slots__ = ("_births", "_most", "generation", "marks")
 
     def __init__(self, marks: int = _MARKS) -> None:
         self._most = marks
-        self._recent, self._older = seen_set(), seen_set()
+        self.marks = seen_set(), seen_set()
+        """What it knows: the latest, and what came before."""
         self._births: dict[int, str] = {}
         self.generation = 0
         """How often all was forgotten."""
@@ -28,16 +29,18 @@ class Common:
         """Take note of a shard that comes here. One that was never here before may be another crawl's."""
         if self._births.get(index) != born:
             self._births[index] = born
-            self._recent, self._older = seen_set(), seen_set()
+            self.marks = seen_set(), seen_set()
             self.generation += 1
 
     def knows(self, mark: int) -> bool:
         """Whether a commit has held this mark, and no new shard has come since."""
-        return mark in self._recent or mark in self._older
+        recent, older = self.marks
+        return mark in recent or mark in older
 
     def add(self, packed: bytes, generation: int) -> None:
         """Marks, packed, of a commit that was begun in that generation and has succeeded."""
         if generation == self.generation:
-            self._recent.update(packed)
-            if len(self._recent) >= self._most:
-                self._older, self._recent = self._recent, seen_set()
+            recent, _ = self.marks
+            recent.update(packed)
+            if len(recent) >= self._most:
+                self.marks = seen_set(), recent

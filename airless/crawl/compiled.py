@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 
-_API = 7
+_API = 8
 
 speed: ModuleType | None = None
 with suppress(ImportError):

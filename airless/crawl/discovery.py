@@ -67,12 +67,15 @@ class Discovery:
         """Offer a page's links in bulk: no Request is made for what is known already."""
         urls: Iterable[str]
         if isinstance(follow, PageFollow) and not (self._exact or follow.read):
+            common = shard.common if self._keeps_offers else None
             fresh, urls, refused = follow.new_urls(
                 (shard.met or self._met).of(follow),
                 self._sites,
                 shard.seen,
                 sort_query=self._dedup.sort_query,
                 twist=REFUSED,
+                offered=SENT if self._keeps_offers else 0,
+                known=None if common is None else common.marks,
             )
             if refused:
                 shard.skip_seen(refused, "offsite")

@@ -21,10 +21,10 @@ _URLS_OF = 16
 class Met:
     """So many `links` at least; of URLs that a spider lists itself fewer, which are kept as they are."""
 
-    __slots__ = ("_links", "_of_trees", "_older", "_recent", "_scanned")
+    __slots__ = ("_of_trees", "_older", "_recent", "_scanned", "links")
 
     def __init__(self, links: int = _LINKS) -> None:
-        self._links = links
+        self.links = links
         self._scanned = spellings(links)
         self._of_trees: Offered | None = None
         self._recent: set[str] = set()
@@ -35,14 +35,14 @@ class Met:
         if not follow.of_tree and self._scanned is not None:
             return self._scanned
         if self._of_trees is None:
-            self._of_trees = Offered(2 * self._links)
+            self._of_trees = Offered(2 * self.links)
         return self._of_trees
 
     def knows(self, url: str) -> bool:
         """Whether the very same spelling was offered a short while ago; it is met now."""
         if url in self._recent or url in self._older:
             return True
-        if len(self._recent) >= self._links // _URLS_OF:
+        if len(self._recent) >= self.links // _URLS_OF:
             self._older, self._recent = self._recent, set()
         self._recent.add(url)
         return False

@@ -100,15 +100,33 @@ class PageFollow(Follow):
         self._urls = urls
 
     def new_urls(
-        self, met: Spellings | Offered, sites: Sites, seen: Seen | SeenSet, *, sort_query: bool, twist: int
+        self,
+        met: Spellings | Offered,
+        sites: Sites,
+        seen: Seen | SeenSet,
+        *,
+        sort_query: bool,
+        twist: int,
+        offered: int = 0,
+        known: tuple[Seen | SeenSet, ...] | None = None,
     ) -> tuple[list[tuple[str, int, Site]], list[str], bytes]:
         """What was not met before: URLs in scope, odd ones, and marks of those out of scope.
 
-        The first come with their fingerprint and their site. The second are canonical, in scope or not. Of
-        the third only those are given that `seen` held neither as they are nor with the bits of `twist`
-        turned over; it holds the latter now, and they are what is given, packed.
+        The first come with their fingerprint and their site, where neither `seen` nor one of the two at most in
+        `known` holds that as it is, or with the bits of `offered` turned over, unless that is 0. The second are
+        canonical, in scope or not. Of the third only those are given that `seen` held neither as they are nor
+        with the bits of `twist` turned over; it holds the latter now, and they are what is given, packed.
         """
-        fresh, odd, refused = self._page.new_urls(self._base, met, sites, seen, sort_query, twist)  # type: ignore[arg-type]
+        fresh, odd, refused = self._page.new_urls(
+            self._base,
+            met,  # type: ignore[arg-type]
+            sites,
+            seen,  # type: ignore[arg-type]
+            sort_query,
+            twist,
+            offered=offered,
+            known=known,  # type: ignore[arg-type]
+        )
         if odd:
             odd = [url for reference in odd if (url := join(self._base, reference)) is not None]
         return fresh, odd, refused

@@ -71,30 +71,37 @@ class TreeScan:
     def new_urls(
         self,
         base_url: str,
-        offered: Offered,
+        met: Offered,
         sites: Mapping[str, Site | None],
         seen: Seen | SeenSet,
         sort_query: bool,
         twist: int,
+        *,
+        offered: int = 0,
+        known: tuple[Seen | SeenSet, ...] | None = None,
     ) -> tuple[list[tuple[str, int, Site]], list[str], bytes]:
-        """What the page's references come to that was not met in `offered`, as the scanner's method gives it.
+        """What the page's references come to that was neither met nor is known, as the scanner's method gives it.
 
         None is odd here, as the URL library resolves them all.
         """
         fresh: list[tuple[str, int, Site]] = []
         refused: list[int] = []
-        base = parsed(base_url)
-        for reference in offered.unmet(self.hrefs(), base_url):
+        base, others = parsed(base_url), known or ()
+        for reference in met.unmet(self.hrefs(), base_url):
             url = resolve(base, reference)
             if url is None:
                 continue
             key = dedup_key(url, _SORTED) if sort_query and "&" in url else url
             # A canonical URL is its own key, which was met this very moment.
-            if key != reference and not offered.add(key):
+            if key != reference and not met.add(key):
                 continue
             site = sites[url[: url.index("/", 8)]]
             mark = fingerprint(key)
             if site is not None:
+                if mark in seen or any(mark in marks for marks in others):
+                    continue
+                if offered and (mark ^ offered in seen or any(mark ^ offered in marks for marks in others)):
+                    continue
                 fresh.append((url, mark, site))
             elif mark not in seen and seen.add(mark ^ twist):
                 refused.append(mark ^ twist)

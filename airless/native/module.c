@@ -107,7 +107,7 @@ static int execute(PyObject *module)
         || !add_type(module, &line_spec, &state->line_type)
         || !add_type(module, &fields_spec, &state->fields_type))
         return -1;
-    if (PyModule_AddIntConstant(module, "api", 7) < 0)
+    if (PyModule_AddIntConstant(module, "api", 8) < 0)
         return -1;
     PyObject *entities = PyImport_ImportModule("html.entities");
     if (entities == NULL)

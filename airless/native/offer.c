@@ -7,6 +7,9 @@
 /* References that are looked at before the first of them is needed. */
 #define AHEAD 8
 
+/* Sets of marks, besides the page's own, in which URLs are looked up. */
+#define KNOWN 2
+
 /* URLs that are resolved before the first of them is looked up. */
 #define TOGETHER 16
 
@@ -30,7 +33,10 @@ typedef struct {
     HashMemory *memory;
     PyObject **origins;
     SeenHashes *seen;
+    const SeenHashes *known[KNOWN]; /* besides */
+    int known_count;
     uint64_t twist;
+    uint64_t offered; /* turned over stands for what was offered to another; 0 for none */
     PyObject *entities;
     PyObject *sites;
     PyObject *fresh;
@@ -154,7 +160,21 @@ static void refuse(Offer *offer, const uint8_t *key, size_t size)
         compute_marks(offer);
 }
 
-/* A URL that is new: refused where it has no site, else one more of the fresh. */
+static bool has(const Offer *offer, const SeenHashes *seen, uint64_t mark)
+{
+    return seen_has(seen, mark) || (offer->offered && seen_has(seen, mark ^ offer->offered));
+}
+
+/* Whether a page is known, or was offered to whom it belongs. */
+static bool is_known(const Offer *offer, uint64_t mark)
+{
+    bool known = has(offer, offer->seen, mark);
+    for (int i = 0; !known && i < offer->known_count; i++)
+        known = has(offer, offer->known[i], mark);
+    return known;
+}
+
+/* A URL that was not met: refused where it has no site, else one more of the fresh. */
 static bool offer_url(Offer *offer, PyObject *origin, const Resolved *each)
 {
     PyObject *site = PyObject_GetItem(offer->sites, origin);
@@ -162,6 +182,10 @@ static bool offer_url(Offer *offer, PyObject *origin, const Resolved *each)
         return false;
     if (site != Py_None) {
         uint64_t mark = blake2b_64(each->key, each->size);
+        if (is_known(offer, mark)) {
+            Py_DECREF(site);
+            return true;
+        }
         PyObject *text = PyUnicode_DecodeASCII((const char *)each->url, (Py_ssize_t)each->size, NULL);
         bool fine = text != NULL
                     && append_new(offer->fresh, Py_BuildValue("(NKO)", text, (unsigned long long)mark, site));
@@ -301,11 +325,30 @@ static bool is_a(PyObject *value, PyObject *type, const char *name)
     return false;
 }
 
+static bool read_known(Offer *offer, PyObject *sets, PyObject *seen_type)
+{
+    offer->known_count = 0;
+    if (sets == Py_None)
+        return true;
+    Py_ssize_t count = PyTuple_Check(sets) ? PyTuple_Size(sets) : -1;
+    if (count < 0 || count > KNOWN) {
+        PyErr_Format(PyExc_TypeError, "new_urls() takes a tuple of at most %d sets there, not %R", KNOWN, sets);
+        return false;
+    }
+    for (; offer->known_count < count; offer->known_count++) {
+        PyObject *each = PyTuple_GetItem(sets, offer->known_count);
+        if (!is_a(each, seen_type, "Seen"))
+            return false;
+        offer->known[offer->known_count] = &((SeenObject *)each)->seen;
+    }
+    return true;
+}
+
 PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    static const char *const parameters[] = {"", "", "", "", "sort_query", "twist"};
-    PyObject *values[6] = {NULL};
-    if (!read_arguments("new_urls", args, count, names, parameters, values, 6, 6))
+    static const char *const parameters[] = {"", "", "", "", "sort_query", "twist", "offered", "known"};
+    PyObject *values[8] = {[6] = Py_False, [7] = Py_None};
+    if (!read_arguments("new_urls", args, count, names, parameters, values, 8, 6))
         return NULL;
     ModuleState *state = state_of(self);
     PyObject *spellings = values[1], *sites = values[2], *seen = values[3];
@@ -320,7 +363,13 @@ PyObject *page_new_urls(PageObject *self, PyObject *const *args, Py_ssize_t coun
     unsigned long long twist = PyLong_AsUnsignedLongLongMask(values[5]);
     if (PyErr_Occurred())
         return NULL;
+    unsigned long long offered = PyLong_AsUnsignedLongLongMask(values[6]);
+    if (PyErr_Occurred())
+        return NULL;
     Offer offer;
+    if (!read_known(&offer, values[7], state->seen_type))
+        return NULL;
+    offer.offered = offered;
     offer.memory = &((SpellingsObject *)spellings)->memory;
     offer.origins = ((SpellingsObject *)spellings)->origins;
     offer.seen = &((SeenObject *)seen)->seen;

@@ -172,8 +172,8 @@ static PyGetSetDef page_getset[] = {
 static PyMethodDef page_methods[] = {
     {"hrefs", (PyCFunction)page_hrefs, METH_NOARGS, "The references as they are written, in the page's order."},
     {"new_urls", (PyCFunction)(void (*)(void))page_new_urls, METH_FASTCALL | METH_KEYWORDS,
-     "new_urls(base_url, spellings, sites, seen, /, sort_query, twist)\n--\n\n"
-     "What the page's references come to that was not offered to `spellings` before."},
+     "new_urls(base_url, spellings, sites, seen, /, sort_query, twist, *, offered=0, known=None)\n--\n\n"
+     "What the page's references come to that was not offered to `spellings` before, and is not known."},
     {NULL, NULL, 0, NULL},
 };
 

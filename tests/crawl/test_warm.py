@@ -79,9 +79,28 @@ async def test_only_those_used_last_remember_links() -> None:
         for index in range(40):
             shards.append(await committed(engine, await warm.take(engine, layout, index), index))
             warm.keep(shards[-1])
-        assert sum(shard.met is not None for shard in shards) == 32
+        remembered = [shard.met.links for shard in shards if shard.met is not None]
+        assert 1 << 19 < sum(remembered) <= 1 << 20
         assert shards[0].met is None
+        assert shards[-1].met is not None
         assert (await warm.take(engine, layout, 0)).met is not None
+
+
+async def test_the_fewer_shards_there_are_the_more_links_each_remembers() -> None:
+    async with MemoryEngine() as engine:
+        warm = WarmShards()
+        layout = Layout("job", 64)
+        few = [await committed(engine, await warm.take(engine, layout, index), index) for index in range(4)]
+        assert [shard.met.links for shard in few if shard.met is not None] == [1 << 18] * 4
+        for shard in few:
+            warm.keep(shard)
+        more = [await warm.take(engine, layout, 4 + index) for index in range(28)]
+        assert more[-1].met is not None
+        assert more[-1].met.links == 1 << 15
+        again = await warm.take(engine, layout, 0)
+        assert again is few[0]
+        assert again.met is not None
+        assert again.met.links == 1 << 15
 
 
 async def test_what_is_not_committed_is_not_kept() -> None:

@@ -8,10 +8,17 @@ import time
 import tracemalloc
 from hashlib import blake2b
 from struct import pack
+from typing import Any
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 from support import fuzz_scan as fuzz
 from support.pure_scan import OPTIONS, disagreement, new_urls
+
+from airless.crawl.offered import Offered
+from airless.crawl.seen import SeenSet
+from airless.crawl.settings import Links
+from airless.crawl.tree_scan import TreeScan
 
 speed = pytest.importorskip("airless._speed", reason="needs a C compiler at install")
 PAGE = "http://a/b/c/d;p?q"
@@ -475,6 +482,33 @@ def test_new_urls_come_with_their_fingerprint_and_their_site() -> None:
     assert refused == pack("<Q", pure_fingerprint("http://c.test/x") ^ 5)
 
 
+def test_what_is_known_is_not_given_again() -> None:
+    """Neither where it was seen nor where it was offered, by this shard or by others."""
+    links = [f"http://a/{number}" for number in range(8)]
+    body = "".join(f"<a href={url}>" for url in links).encode()
+    marks = [pure_fingerprint(url) for url in links]
+    offered = 3
+    for pages, sets, memory in (
+        (speed.scan(body), [speed.Seen() for _ in range(3)], lambda: speed.Spellings(100)),
+        (TreeScan(LexborHTMLParser(body), Links()), [SeenSet() for _ in range(3)], Offered),
+    ):
+        seen, *others = sets
+        seen.update(pack("<2Q", marks[0], marks[1] ^ offered))
+        others[0].update(pack("<2Q", marks[2], marks[3] ^ offered))
+        others[1].update(pack("<2Q", marks[4], marks[5] ^ offered))
+
+        def new(pages: Any = pages, memory: Any = memory, seen: Any = seen, **words: Any) -> list[int]:
+            fresh, odd, refused = pages.new_urls(PAGE, memory(), {"http://a": 1}, seen, True, 5, **words)
+            assert (odd, refused) == ([], b"")
+            return [links.index(url) for url, _, _ in fresh]
+
+        assert new() == [1, 2, 3, 4, 5, 6, 7]
+        assert new(offered=offered) == [2, 3, 4, 5, 6, 7]
+        assert new(offered=offered, known=tuple(others)) == [6, 7]
+        assert new(known=(others[0],)) == [1, 3, 4, 5, 6, 7]
+        assert new(known=None) == new(known=())
+
+
 def test_arguments_are_checked() -> None:
     page, spellings, seen = speed.scan(b"<a href=/x>"), speed.Spellings(9), speed.Seen()
     found = page.new_urls(PAGE, spellings, {"http://a": 1}, seen, twist=5, sort_query=True)
@@ -489,6 +523,11 @@ def test_arguments_are_checked() -> None:
         lambda: page.new_urls(PAGE, spellings, {}, seen, True, sort_query=True),
         lambda: page.new_urls(PAGE, seen, {}, seen, True, 5),
         lambda: page.new_urls(PAGE, spellings, {}, spellings, True, 5),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, offered="5"),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, known=[seen]),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, known=(seen, spellings)),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, known=(seen, seen, seen)),
+        lambda: page.new_urls(PAGE, spellings, {}, seen, True, 5, unknown=5),
         lambda: page.new_urls(PAGE, spellings, {}, seen, True, "5"),
         lambda: page.new_urls(PAGE.encode(), spellings, {}, seen, True, 5),
     ):
