@@ -51,7 +51,7 @@ SPIDERS = {
     "sections": "benchmarks.crawl.contenders.airless_sections:SectionsSpider",
 }
 _CONCURRENCY, _PER_HOST = 64, 32
-_LOOK_S, _NEARLY, _CLOSE_LOOK_S = 0.1, 0.9, 0.02
+_LOOK_S, _CLOSE_LOOK_S = 0.5, 0.02
 _LIMIT_S = 300.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -169,7 +169,8 @@ async def _on_broker(
             fetched, pages = 0, len(course.titles)
             while fetched < pages:
                 # To look costs both the broker and the processor something: often only where the end is near.
-                await asyncio.sleep(_LOOK_S if fetched < _NEARLY * pages else _CLOSE_LOOK_S)
+                left_s = (time.monotonic() - began_s) * (pages - fetched) / max(1, fetched)
+                await asyncio.sleep(min(_LOOK_S, max(_CLOSE_LOOK_S, left_s / 4)))
                 accounts = await read_accounts(engine, job.layout)
                 fetched = accounts.counts.fetched
             wall_s = time.monotonic() - began_s
