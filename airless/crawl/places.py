@@ -43,10 +43,10 @@ class Places:
         self._crawlers -= 1
         self._waiting.pop(place, None)
 
-    def _given_back(self) -> None:
-        """Have those who wait and have less than their share try again now, others if something is left then."""
+    def _given_back(self, giver: Place) -> None:
+        """Have those who wait and have less than their share try again now, all of them if something is left then."""
         fair = self._fair
-        self._wake([place for place in self._waiting if place.taken < fair])
+        self._wake([place for place in self._waiting if place.taken < fair and place is not giver])
         if self._waiting and self._to_wake is None and not self.full:
             self._to_wake = asyncio.get_running_loop().call_soon(self._wake_all)
 
@@ -88,7 +88,7 @@ class Place:
         self.taken -= number
         self.places.taken -= number
         if self.places._waiting:
-            self.places._given_back()
+            self.places._given_back(self)
 
     def leave(self) -> None:
         """Give back what is left, and want no more."""

@@ -105,6 +105,23 @@ async def test_who_gives_a_place_back_may_take_it_again_before_others_get_more_t
     assert woken == ["other"]
 
 
+async def test_who_gives_a_place_back_is_not_handed_it_while_it_is_about_to_take_it() -> None:
+    """Woken then, it would begin anew what goes on more cheaply."""
+    places, woken = Places(4), []
+    one, other = places.join(lambda: woken.append("one")), places.join(lambda: None)
+    ask(other, 2)
+    assert ask(one, 4) == 2
+    ask(other, 1)
+    one.give_back(1)
+    assert woken == []
+    assert ask(one, 1) == 1
+    await asyncio.sleep(0)
+    assert woken == []
+    one.give_back(2)
+    await asyncio.sleep(0)
+    assert woken == ["one"]  # it has not taken them at once
+
+
 def test_who_leaves_gives_all_back_and_is_woken_no_more() -> None:
     places, woken = Places(2), []
     one, other = places.join(lambda: None), places.join(lambda: woken.append("other"))
