@@ -86,7 +86,7 @@ class TreeScan:
         """
         fresh: list[tuple[str, int, Site]] = []
         refused: list[int] = []
-        base, others = parsed(base_url), known or ()
+        base, sets = parsed(base_url), (seen, *(known or ()))
         for reference in met.unmet(self.hrefs(), base_url):
             url = resolve(base, reference)
             if url is None:
@@ -98,11 +98,8 @@ class TreeScan:
             site = sites[url[: url.index("/", 8)]]
             mark = fingerprint(key)
             if site is not None:
-                if mark in seen or any(mark in marks for marks in others):
-                    continue
-                if offered and (mark ^ offered in seen or any(mark ^ offered in marks for marks in others)):
-                    continue
-                fresh.append((url, mark, site))
+                if not any(mark in marks or mark ^ offered in marks for marks in sets):
+                    fresh.append((url, mark, site))
             elif mark not in seen and seen.add(mark ^ twist):
                 refused.append(mark ^ twist)
         return fresh, [], pack_fingerprints(refused)
