@@ -19,11 +19,11 @@ from airless.crawl.discovery import Discovery
 from airless.crawl.failed import called_for
 from airless.crawl.held import Held, entry_of
 from airless.crawl.inbox import Inbox
+from airless.crawl.outgoing import ADMIT
 from airless.crawl.packing import unpack
 from airless.crawl.received import UNPARKED, Origin, origin_of
 from airless.crawl.request import Request
 from airless.crawl.schedule import Schedule
-from airless.crawl.shard import ADMIT
 from airless.crawl.shards import Shards
 from airless.crawl.sites import host_keys
 from airless.crawl.urls import canonical

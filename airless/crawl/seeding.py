@@ -14,10 +14,10 @@ from airless.crawl.callbacks import run_start
 from airless.crawl.discovery import Discovery
 from airless.crawl.layout import Layout
 from airless.crawl.ledger import Ledger, Record
+from airless.crawl.outgoing import ADMIT, BATCH_REQUESTS
 from airless.crawl.packing import in_batches, pack
 from airless.crawl.received import ORIGIN, SEEDS
 from airless.crawl.request import Follow, Request
-from airless.crawl.shard import ADMIT, BATCH_REQUESTS
 from airless.crawl.sitemap_seeds import sitemap_seed
 from airless.crawl.spider import Spider
 from airless.crawl.urls import canonical, origin

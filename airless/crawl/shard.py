@@ -7,18 +7,16 @@ changes only together with the items written, the requests published and the mes
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from airless.core.errors import EngineError
-from airless.core.message import Message, derived_id
+from airless.core.message import Message
 from airless.core.ports import Engine, Settlement, StateWrite, Versioned
 from airless.crawl.common import Common
 from airless.crawl.counts import Counts
@@ -27,27 +25,18 @@ from airless.crawl.held import Held
 from airless.crawl.in_steps import InSteps
 from airless.crawl.layout import Layout
 from airless.crawl.met import Met
-from airless.crawl.packing import in_batches, pack
-from airless.crawl.received import ORIGIN
+from airless.crawl.outgoing import Outgoing
 from airless.crawl.records import progress_of, read_document, read_segments, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
+from airless.crawl.seen_segments import SeenSegments
 from airless.crawl.sent import Sent
-from airless.crawl.sites import host_key
 
 if TYPE_CHECKING:
     from airless.cost.usage import Usage
 
-BATCH_REQUESTS = 200
-ADMIT = "admit"
-
-# Fingerprints ride in the state document up to this number, then go to a segment of their own.
-_DELTA_LIMIT = 2_048
-_MERGE_AT = 8
 _REMEMBERED_IDS = 64
-
-_priority = attrgetter("priority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +48,6 @@ class ShardWrite:
     publish: list[Message]
     settle: list[Settlement]
     delete: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    """A segment of seen URLs that takes the place of others."""
-
-    name: str
-    data: bytes
-    replaces: list[str]
 
 
 class Shard:
@@ -90,21 +70,15 @@ class Shard:
         self.common: Common | None = None
         # Which crawl it is of, where one after the other has the same name.
         self.born = secrets.token_hex(8)
+        self.outgoing = Outgoing()
         self._seq = 0
-        self._segment_number = 0
-        self._delta = bytearray()
+        self._kept = SeenSegments(f"{layout.seen_prefix}{index:05d}/", unique=in_steps)
         self._marks: list[int] = []
         self._written: tuple[bytes, int] | None = None
-        self._segments: list[tuple[str, int]] = []
         self._progress: dict[str, tuple[int, int]] = {}
         self._open: dict[str, Held] = {}
         self._recent: deque[str] = deque(maxlen=_REMEMBERED_IDS)
-        self._merged: _Merged | None = None
         self._items: list[bytes] = []
-        self._out: list[Request] = []
-        self._later: dict[int, list[Request]] = {}
-        self._foreign: dict[int, list[Request]] = {}
-        self._apart: list[Request] = []
         self._settle: dict[str, Settlement] = {}
         self._sent = sent
         self._published = 0
@@ -146,7 +120,7 @@ class Shard:
         read: set[str] = set()
         if earlier is not None and doc.get("born") == earlier.born:
             shard.seen, shard.met = earlier.seen, earlier.met
-            read.update(name for name, _ in earlier._segments)
+            read.update(earlier._kept.names)
         try:
             shard.born = doc.get("born", shard.born)
             shard.version = stored.version
@@ -154,8 +128,7 @@ class Shard:
             shard.hosts = doc["hosts"]
             shard.levels = {int(depth): int(number) for depth, number in doc["levels"]}
             shard._seq = doc["seq"]
-            shard._segment_number = doc["segment_number"]
-            shard._segments = [(name, level) for name, level in doc["segments"]]
+            shard._kept.read(doc)
             shard._progress = progress_of(doc)
             shard._recent.extend(doc["recent"])
             shard._published, shard._ended = doc.get("messages", (0, 0))
@@ -165,11 +138,10 @@ class Shard:
                 from airless.cost.usage import Usage  # few crawls need it
 
                 shard.use(Usage.from_dict(doc["usage"]))
-            shard._delta = bytearray(base64.b64decode(doc["delta"]))
-            shard.seen.update(bytes(shard._delta))
+            shard.seen.update(bytes(shard._kept.delta))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise unreadable(error) from error
-        for segment in await read_segments(engine, [n for n, _ in shard._segments if n not in read]):
+        for segment in await read_segments(engine, [name for name in shard._kept.names if name not in read]):
             shard.seen.update(segment)
         return shard
 
@@ -274,7 +246,7 @@ class Shard:
 
     def take_apart(self, held: Held, left: Iterable[Request]) -> None:
         """Publish what is left of a message as one message a request, and end it: who dies of one spares the others."""
-        self._apart += left
+        self.outgoing.apart += left
         self.end_message(held)
 
     def see(self, fingerprint: int) -> bool:
@@ -287,7 +259,7 @@ class Shard:
 
     def skip_seen(self, packed: bytes, reason: str) -> None:
         """Count URLs as skipped whose fingerprints, packed, were new and were added to `seen` already."""
-        self._delta += packed
+        self._kept.delta += packed
         number, counts = len(packed) // 8, self.counts
         counts.discovered += number
         counts.skipped[reason] = counts.skipped.get(reason, 0) + number
@@ -295,7 +267,7 @@ class Shard:
 
     def send(self, request: Request) -> None:
         """Publish an admitted request of this shard."""
-        self._out.append(request)
+        self.outgoing.now.append(request)
         self.dirty = True
 
     def send_new(self, fingerprint: int, request: Request) -> None:
@@ -303,27 +275,21 @@ class Shard:
         if self.seen.add(fingerprint):
             self._marks.append(fingerprint)
             self.counts.discovered += 1
-            self._out.append(request)
+            self.outgoing.now.append(request)
             self.dirty = True
 
     def send_later(self, request: Request, not_before_s: float) -> None:
         """Publish an admitted request of this shard that must wait until `not_before_s` (epoch)."""
-        self._later.setdefault(int(not_before_s) + 1, []).append(request)
+        self.outgoing.put_later(request, not_before_s)
         self.dirty = True
 
     def put_off(self, late: Mapping[str, float]) -> None:
         """Publish what is for hosts in `late` to be had from the time there (epoch)."""
-        sent, self._out = self._out, []
-        for request in sent:
-            not_before_s = late.get(host_key(request.url))
-            if not_before_s is None:
-                self._out.append(request)
-            else:
-                self.send_later(request, not_before_s)
+        self.outgoing.put_off(late)
 
     def send_foreign(self, index: int, request: Request) -> None:
         """Offer a request to the shard that owns it, which decides whether it is new."""
-        self._foreign.setdefault(index, []).append(request)
+        self.outgoing.foreign.setdefault(index, []).append(request)
         self.dirty = True
 
     @property
@@ -332,28 +298,13 @@ class Shard:
 
     async def merge(self, engine: Engine) -> None:
         """Merge a full tier of seen segments into one; the next write replaces them."""
-        if self._merged is not None:
-            return
-        for level in sorted({level for _, level in self._segments}):
-            tier = [name for name, its in self._segments if its == level]
-            if len(tier) < _MERGE_AT:
-                continue
-            parts = await read_segments(engine, tier)
-            name = self._next_segment()
-            self._merged = _Merged(name, b"".join(parts), tier)
-            self._segments = [s for s in self._segments if s[1] != level]
-            self._segments.append((name, level + 1))
+        if await self._kept.merge(engine):
             self.dirty = True
-            return
 
     def write(self) -> ShardWrite:
         """Everything since the last write, as one commit's part. Apply it, or throw the shard away."""
         put: dict[str, bytes] = {}
         delete: list[str] = []
-        if self._merged is not None:
-            put[self._merged.name] = self._merged.data
-            delete += self._merged.replaces
-            self._merged = None
         self._seq += 1
         if self._items:
             name = f"{self.layout.items_prefix}{self.index:05d}/{self._seq:012d}{self._mark()}"
@@ -367,15 +318,13 @@ class Shard:
             put.update(segment)
             delete += gone
         marks = pack_fingerprints(self._marks)
-        self._delta += marks
+        self._kept.delta += marks
         self._marks.clear()
         if self.common is not None:
             self._written = marks, self.common.generation
-        if len(self._delta) >= _DELTA_LIMIT * 8:
-            name = self._next_segment()
-            put[name] = bytes(self._delta)
-            self._segments.append((name, 0))
-            self._delta = bytearray()
+        seen, replaced = self._kept.write()
+        put.update(seen)
+        delete += replaced
         publish = list(self._messages())
         self._published += len(publish)
         settle, self._settle = list(self._settle.values()), {}
@@ -390,56 +339,17 @@ class Shard:
             self.common.add(*self._written)
         self._written = None
 
-    def _next_segment(self) -> str:
-        self._segment_number += 1
-        return f"{self.layout.seen_prefix}{self.index:05d}/{self._segment_number:08d}{self._mark()}"
-
     def _mark(self) -> str:
         """What makes a segment's name nobody else's, where that matters."""
         return "" if self._in_steps is None else self._in_steps.mark()
 
     def _messages(self) -> Iterable[Message]:
-        parent = f"{self.layout.job}/{self.index}/{self._seq}"
-        number = 0
-
-        def message(
-            shard: int, batch: list[Request], not_before_s: float = 0.0, *, admitted: bool = True
-        ) -> Message:
-            nonlocal number
-            number += 1
-            data = pack(batch)
-            data["shard"] = shard
-            if not admitted:
-                data[ADMIT] = True
-            if self._in_steps is not None:
-                data[ORIGIN] = self._in_steps.origin(self.index, shard)
-            return Message(
-                topic=self.layout.topic,
-                data=data,
-                id=derived_id(parent, number),
-                run_id=self.layout.job,
-                not_before_s=not_before_s,
-                ordering_key=str(shard),
-                priority=batch[0].priority,
-                weight=len(batch) if admitted else 0,
-            )
-
-        for lane in _by_priority(self._out):
-            for batch in in_batches(lane, BATCH_REQUESTS):
-                made = message(self.index, batch)
-                if self._sent is not None and "requests" not in made.data:
-                    self._sent.remember(made.id, self.index, batch)
-                yield made
-        for not_before_s, requests in self._later.items():
-            for lane in _by_priority(requests):
-                for batch in in_batches(lane, BATCH_REQUESTS):
-                    yield message(self.index, batch, float(not_before_s))
-        for shard, requests in self._foreign.items():
-            for batch in in_batches(requests, BATCH_REQUESTS):
-                yield message(shard, batch, admitted=False)
-        for request in self._apart:
-            yield message(self.index, [request])
-        self._out, self._later, self._foreign, self._apart = [], {}, {}, []
+        outgoing, self.outgoing = self.outgoing, Outgoing()
+        steps, index = self._in_steps, self.index
+        origin = None if steps is None else lambda to: steps.origin(index, to)
+        return outgoing.messages(
+            self.layout, index, f"{self.layout.job}/{index}/{self._seq}", origin=origin, sent=self._sent
+        )
 
     def _document(self) -> bytes:
         progress = {id: [total, f"{done:x}"] for id, (total, done) in self._progress.items()}
@@ -456,24 +366,13 @@ class Shard:
             {
                 "seq": self._seq,
                 "messages": [self._published, self._ended],
-                "segment_number": self._segment_number,
                 "counts": self.counts.to_dict(),
                 "hosts": self.hosts,
                 "levels": list(self.levels.items()),
-                "segments": self._segments,
-                "delta": base64.b64encode(self._delta).decode(),
+                **self._kept.to_dict(),
                 "progress": progress,
                 "recent": list(self._recent),
                 "born": self.born,
                 **besides,
             }
         )
-
-
-def _by_priority(requests: list[Request]) -> Iterable[list[Request]]:
-    if len(set(map(_priority, requests))) < 2:
-        return [requests] if requests else []
-    lanes: dict[int, list[Request]] = {}
-    for request in requests:
-        lanes.setdefault(request.priority, []).append(request)
-    return lanes.values()

@@ -19,10 +19,11 @@ from airless.core.ports import Commit, Delivery, Engine, Settlement
 from airless.crawl import items
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
+from airless.crawl.outgoing import BATCH_REQUESTS
 from airless.crawl.packing import pack, unpack
 from airless.crawl.request import Request
 from airless.crawl.response import Response
-from airless.crawl.shard import BATCH_REQUESTS, Shard
+from airless.crawl.shard import Shard
 from airless.engines import open_engine
 from benchmarks.micro.sample import SITE, Sample
 from benchmarks.micro.timing import Case

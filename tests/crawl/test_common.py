@@ -27,7 +27,7 @@ def follow(shard: Shard, *links: str, settings: Settings | None = None) -> list[
     )
     page = Request("http://page.example/")
     discovery.follow(shard, page, Follow(links or (LINK,)))
-    return [request.url for offered in shard._foreign.values() for request in offered]
+    return [request.url for offered in shard.outgoing.foreign.values() for request in offered]
 
 
 async def commit(engine: MemoryEngine, shard: Shard) -> None:

@@ -17,11 +17,11 @@ from airless.crawl import intake as intake_module
 from airless.crawl.budget import PageBudget
 from airless.crawl.errors import ConnectError, TlsError
 from airless.crawl.inbox import BatchInbox, QueueInbox
+from airless.crawl.outgoing import ADMIT
 from airless.crawl.packing import pack
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.settings import Limits, Pace, Retry, Settings, Traps
-from airless.crawl.shard import ADMIT
 from airless.crawl.spider import Spider
 
 HERE = "http://a.test/"

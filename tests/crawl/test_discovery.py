@@ -51,11 +51,11 @@ class World:
     def check(self) -> None:
         """Whatever was discovered waits to be crawled, or was skipped."""
         for shard in self.shards.values():
-            assert shard.counts.waiting == len(shard._out)
+            assert shard.counts.waiting == len(shard.outgoing.now)
 
     @property
     def sent(self) -> list[Request]:
-        return self.shard._out
+        return self.shard.outgoing.now
 
     @property
     def urls(self) -> list[str]:
@@ -164,7 +164,7 @@ def test_a_link_that_leads_nowhere_is_counted_and_harms_nobody(junk: str) -> Non
 def test_addresses_that_take_parsing_are_crawled_like_others() -> None:
     world = World(Settings(), owned=(HERE, "[::1]:81", "xn--bcher-kva.example"))
     world.follow("http://[::1]:81/x", "http://bücher.example/", "http://user:pw@example.com/")
-    sent = [request.url for shard in world.shards.values() for request in shard._out]
+    sent = [request.url for shard in world.shards.values() for request in shard.outgoing.now]
     assert sorted(sent) == [
         "http://[::1]:81/x",
         "http://user:pw@example.com/",
@@ -262,7 +262,7 @@ def test_links_to_other_shards_are_sent_to_their_owners_who_decide() -> None:
     assert world.urls == [PAGE + "b"]
     assert world.discovered == 1
     owner = LAYOUT.shard_of("elsewhere.example", 0)
-    offered = world.shard._foreign[owner]
+    offered = world.shard.outgoing.foreign[owner]
     assert [(request.url, request.depth) for request in offered] == [
         ("http://elsewhere.example/a", 1),
         ("http://elsewhere.example/c", 5),
@@ -270,7 +270,9 @@ def test_links_to_other_shards_are_sent_to_their_owners_who_decide() -> None:
     there = World(owned=(HERE, "elsewhere.example"))
     there.discovery.admit(there.shards[owner], [*offered, *offered])
     there.check()
-    assert [request.url for request in there.shards[owner]._out] == [request.url for request in offered]
+    assert [request.url for request in there.shards[owner].outgoing.now] == [
+        request.url for request in offered
+    ]
     assert there.shards[owner].counts.discovered == 2
 
 
@@ -291,20 +293,20 @@ def test_an_offer_to_another_shard_is_remembered_with_the_shard_where_that_is_as
             keeps_offers=keeps_offers,
         )
         discovery.follow(shard, _page(), Follow(("http://elsewhere.example/a",)))
-    (sent,) = shard._foreign.values()
+    (sent,) = shard.outgoing.foreign.values()
     assert len(sent) == offers
     # Having offered it is not having it: where the host becomes this shard's, it is crawled.
     discovery.admit(shard, [Request("http://elsewhere.example/a")])
-    assert [request.url for request in shard._out] == ["http://elsewhere.example/a"]
+    assert [request.url for request in shard.outgoing.now] == ["http://elsewhere.example/a"]
 
 
 def test_links_to_shards_in_the_same_hands_are_admitted_at_once() -> None:
     world = World(owned=(HERE, "elsewhere.example"))
     world.follow("http://elsewhere.example/a", "http://elsewhere.example/a")
     owner = world.shards[LAYOUT.shard_of("elsewhere.example", 0)]
-    assert [request.url for request in owner._out] == ["http://elsewhere.example/a"]
+    assert [request.url for request in owner.outgoing.now] == ["http://elsewhere.example/a"]
     assert owner.counts.discovered == 1
-    assert world.shard._foreign == {}
+    assert world.shard.outgoing.foreign == {}
 
 
 def test_what_came_with_no_shard_goes_to_the_shards_that_own_it() -> None:
@@ -312,7 +314,7 @@ def test_what_came_with_no_shard_goes_to_the_shards_that_own_it() -> None:
     world.discovery.offer(world.shard, [_request("a"), _request("a"), Request("http://elsewhere.example/")])
     world.check()
     assert world.urls == [PAGE + "a"]
-    (offered,) = world.shard._foreign.values()
+    (offered,) = world.shard.outgoing.foreign.values()
     assert [request.url for request in offered] == ["http://elsewhere.example/"]
 
 
@@ -390,9 +392,9 @@ def test_a_spread_host_has_its_pages_in_several_shards() -> None:
     shards = {index: Shard(layout, index) for index in range(16)}
     discovery = Discovery(Settings(), Scope.of((), ["*"]), layout, shards.get)
     discovery.follow(shards[0], _page(), Follow(f"{PAGE}{n}" for n in range(200)))
-    filled = [index for index, shard in shards.items() if shard._out]
+    filled = [index for index, shard in shards.items() if shard.outgoing.now]
     assert len(filled) == 4
-    assert sum(len(shard._out) for shard in shards.values()) == 200
+    assert sum(len(shard.outgoing.now) for shard in shards.values()) == 200
 
 
 def test_a_host_that_is_spread_has_no_one_owner() -> None:
@@ -403,7 +405,7 @@ def test_a_host_that_is_spread_has_no_one_owner() -> None:
     urls = [f"{PAGE}{n}" for n in range(200)]
     for _ in range(2):
         discovery.follow(here, _page(), Follow(urls))
-    owners = {request.url: index for index, shard in shards.items() for request in shard._out}
+    owners = {request.url: index for index, shard in shards.items() for request in shard.outgoing.now}
     assert owners == {url: discovery.shard_of(Request(url)) for url in urls}
     assert len(set(owners.values())) == 4
 
@@ -412,7 +414,7 @@ def test_links_go_to_a_shard_of_our_own_from_when_it_is_loaded() -> None:
     world = World()
     index = LAYOUT.shard_of("elsewhere.example", 0)
     world.follow("http://elsewhere.example/a")
-    assert [request.url for request in world.shard._foreign[index]] == ["http://elsewhere.example/a"]
+    assert [request.url for request in world.shard.outgoing.foreign[index]] == ["http://elsewhere.example/a"]
     world.shards[index] = Shard(LAYOUT, index)
     world.follow("http://elsewhere.example/b")
-    assert [request.url for request in world.shards[index]._out] == ["http://elsewhere.example/b"]
+    assert [request.url for request in world.shards[index].outgoing.now] == ["http://elsewhere.example/b"]

@@ -11,7 +11,7 @@ from airless.core.errors import Conflict, EngineError
 from airless.core.message import Message
 from airless.core.ports import Commit, Delivery, Engine
 from airless.core.steps import SteppedEngine, unwrap
-from airless.crawl import shard as module
+from airless.crawl import seen_segments as module
 from airless.crawl.held import Held
 from airless.crawl.layout import Layout
 from airless.crawl.packing import pack, unpack

@@ -106,12 +106,12 @@ class Crawl:
 
     @property
     def urls(self) -> list[str]:
-        return [request.url for request in self.shard._out]
+        return [request.url for request in self.shard.outgoing.now]
 
     @property
     def outcome(self) -> tuple[Any, ...]:
         counts = self.shard.counts
-        marks = {*self.shard._marks, *unpack_fingerprints(bytes(self.shard._delta))}
+        marks = {*self.shard._marks, *unpack_fingerprints(bytes(self.shard._kept.delta))}
         return (
             counts.discovered,
             dict(counts.skipped),

@@ -60,8 +60,8 @@ async def test_an_invocation_with_too_little_time_hands_the_rest_back_uncharged(
 
 async def test_a_shard_is_left_alone_once_its_messages_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else may work on it then, and have merged and deleted segments that this process knows of."""
-    monkeypatch.setattr("airless.crawl.shard._DELTA_LIMIT", 1)
-    monkeypatch.setattr("airless.crawl.shard._MERGE_AT", 2)
+    monkeypatch.setattr("airless.crawl.seen_segments._DELTA_LIMIT", 1)
+    monkeypatch.setattr("airless.crawl.seen_segments._MERGE_AT", 2)
     commits: list[Commit] = []
     counted = SteppedEngine.commit
 

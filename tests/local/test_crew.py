@@ -19,10 +19,10 @@ from airless.core.errors import AirlessError, ConfigError, EngineError, StorageF
 from airless.core.message import Message
 from airless.crawl.layout import Layout
 from airless.crawl.ledger import balance
+from airless.crawl.outgoing import ADMIT
 from airless.crawl.packing import pack
 from airless.crawl.request import Request
 from airless.crawl.settings import Settings
-from airless.crawl.shard import ADMIT
 from airless.crawl.sites import host_key
 from airless.crawl.urls import fingerprint
 from airless.engines import OpenEngine, open_engine

@@ -20,13 +20,13 @@ from airless.crawl.discovery import Discovery
 from airless.crawl.fetch import Fetcher
 from airless.crawl.inbox import BatchInbox, Inbox, QueueInbox
 from airless.crawl.layout import Layout
+from airless.crawl.outgoing import ADMIT
 from airless.crawl.packing import pack
 from airless.crawl.records import progress_of, read_document
 from airless.crawl.request import Follow, Request
 from airless.crawl.response import Response
 from airless.crawl.scope import Scope
 from airless.crawl.settings import Settings
-from airless.crawl.shard import ADMIT
 from airless.crawl.spider import Spider
 from airless.crawl.urls import canonical
 from airless.engines.memory import MemoryEngine, MemoryStore

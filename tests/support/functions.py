@@ -18,11 +18,11 @@ from airless.crawl.counts import Counts
 from airless.crawl.crawler import LEASE_S
 from airless.crawl.discovery import Discovery
 from airless.crawl.job import Job
+from airless.crawl.outgoing import ADMIT
 from airless.crawl.packing import pack
 from airless.crawl.records import read_document
 from airless.crawl.request import Request
 from airless.crawl.settings import Settings
-from airless.crawl.shard import ADMIT
 from airless.crawl.urls import canonical
 from airless.engines.memory import MemoryEngine, MemoryStore
 from airless.functions.crawl import Terms
