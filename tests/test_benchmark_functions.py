@@ -37,7 +37,6 @@ def test_each_invocation_of_the_crawl_fetches_one_page(ministack_endpoint: str) 
     with asyncio.Runner() as loop, Chain(loop, engine) as chain:
         events = chain.events()
         with Function("airless.functions.aws_lambda.handler", {"AIRLESS_ENGINE": engine}) as function:
-            function.invoke(next(events))  # admits the seed
             assert math.isnan(chain.first_fetch_since(0.0))
             asked = []
             for _ in range(4):

@@ -194,13 +194,14 @@ class Discovery:
             self._entered(shard, hop)
         shard.send(hop)
 
-    def admit(self, shard: Shard, requests: Iterable[Request]) -> None:
-        """Take what was sent to this shard for its decision."""
-        for request in requests:
-            self._admit(shard, request, self._fingerprint(request))
+    def admits(self, shard: Shard, request: Request) -> bool:
+        """Whether a request that was offered to this shard is new: it counts as discovered then, and is for the caller
+        to send, or to work on.
+        """
+        return self._admits(shard, request, self._fingerprint(request))
 
     def knows(self, shard: Shard) -> Callable[[str], bool]:
-        """Whether a plain link, by its canonical URL, is none that `admit` would take."""
+        """Whether a plain link, by its canonical URL, is none that it `admits`."""
         seen, dedup = shard.seen, self._dedup
         return lambda url: mark_of(url, dedup) in seen
 
@@ -221,14 +222,18 @@ class Discovery:
             self._admit(owner, request, mark)
 
     def _admit(self, shard: Shard, request: Request, mark: int) -> None:
+        if self._admits(shard, request, mark):
+            shard.send(request)
+
+    def _admits(self, shard: Shard, request: Request, mark: int) -> bool:
         counts = shard.counts
         if request.dont_filter:
             counts.discovered += 1
         elif self._max_depth is not None and request.depth > self._max_depth:
             self._skip(shard, request, mark, CUT, "depth")
-            return
+            return False
         elif not shard.see(mark):
-            return
+            return False
         elif self._max_depth is not None and mark ^ CUT in shard.seen:
             counts.skip("depth", -1)
         else:
@@ -237,7 +242,7 @@ class Discovery:
             counts.seeds += 1
         if self._entered is not None:
             self._entered(shard, request)
-        shard.send(request)
+        return True
 
     def _refuse(self, request: Request) -> str | None:
         if not self._scope.allows(request.url):

@@ -13,10 +13,11 @@ from airless.crawl.request import Request
 class Held:
     """A leased message of `total` requests. `done` has bit i set when the request at position i has ended.
 
-    `origin` is its sender's number for it, if it has one.
+    `origin` is its sender's number for it, if it has one. `admitted` says that what is left of it was offered, and is
+    admitted here.
     """
 
-    __slots__ = ("delivery", "done", "id", "origin", "remaining", "shard", "total")
+    __slots__ = ("admitted", "delivery", "done", "id", "origin", "remaining", "shard", "total")
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Held:
         self.total = total
         self.done = done
         self.origin = origin
+        self.admitted = False
         self.remaining = total - done.bit_count()
 
 

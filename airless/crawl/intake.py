@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 
 from airless.core.clock import Clock
 from airless.core.codec import decode
@@ -19,11 +20,12 @@ from airless.crawl.discovery import Discovery
 from airless.crawl.failed import called_for
 from airless.crawl.held import Held, entry_of
 from airless.crawl.inbox import Inbox
-from airless.crawl.outgoing import ADMIT
-from airless.crawl.packing import unpack
+from airless.crawl.outgoing import ADMIT, BATCH_REQUESTS
+from airless.crawl.packing import unpack_new
 from airless.crawl.received import UNPARKED, Origin, origin_of
 from airless.crawl.request import Request
 from airless.crawl.schedule import Schedule
+from airless.crawl.shard import Shard
 from airless.crawl.shards import Shards
 from airless.crawl.sites import host_keys
 from airless.crawl.urls import canonical
@@ -43,7 +45,9 @@ FIRST_POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """A message that was read. Without a shard somebody published it by hand; `admit` leaves the decision to it.
+    """A message that was read: its requests, or those that may be new, with their positions among all.
+
+    Without a shard somebody published it by hand; `admit` leaves the decision to it.
 
     One that has failed requests tried `again`, for the reasons there or for any, holds none itself.
     """
@@ -51,6 +55,8 @@ class _Arrived:
     id: str
     shard: int | None
     requests: list[Request]
+    positions: Sequence[int]
+    total: int
     admit: bool = False
     origin: Origin | None = None
     again: tuple[str, ...] | None = None
@@ -199,7 +205,7 @@ class Intake:
         if (known := shard.held(arrived.id)) is not None:
             known.delivery = lease
             return
-        held = Held(lease, arrived.id, shard.index, len(requests), origin=arrived.origin)
+        held = Held(lease, arrived.id, shard.index, arrived.total, origin=arrived.origin)
         if shard.has_applied(held):
             shard.end_double(held)
         elif arrived.again is not None:
@@ -208,9 +214,8 @@ class Intake:
         elif index is None:
             self._discovery.offer(shard, requests)
             shard.end_message(held)
-        elif arrived.admit:
-            self._discovery.admit(shard, requests)
-            shard.end_message(held)
+        elif arrived.admit and not shard.has_begun(held.id):
+            self._decide(shard, held, arrived, at_once=not (probe or delivery.attempt))
         elif probe and (delay_s := self._saturated_for(set(hosts))):
             shard.hold(held)
             shard.give_back(held, delay_s)
@@ -225,43 +230,69 @@ class Intake:
                 shard.take_apart(held, [requests[position] for position in left])
                 self._changed()
                 return
-            shard.buffered += len(left)
-            for host, positions in groupby(left, hosts.__getitem__):
-                self._schedule.add(
-                    host, *[entry_of(requests[position], held, position) for position in positions]
-                )
+            self._wait(shard, held, [(hosts[at], at, requests[at]) for at in left])
         self._changed()
+
+    def _decide(self, shard: Shard, held: Held, arrived: _Arrived, *, at_once: bool) -> None:
+        """Admit what is new of an offer. It waits its turn as if it had come so, where it is neither much nor mixed.
+
+        Else, and where it isn't to be begun with `at_once`, it is published once more.
+        """
+        new = [
+            (at, request)
+            for at, request in zip(arrived.positions, arrived.requests, strict=True)
+            if self._discovery.admits(shard, request)
+        ]
+        if (
+            at_once
+            and new
+            and held.total <= BATCH_REQUESTS
+            and len({request.priority for _, request in new}) == 1
+        ):
+            shard.hold_offer(held, [at for at, _ in new])
+            hosts = host_keys([request.url for _, request in new])
+            self._wait(shard, held, [(host, *each) for host, each in zip(hosts, new, strict=True)])
+            return
+        for _, request in new:
+            shard.send(request)
+        shard.end_message(held)
+
+    def _wait(self, shard: Shard, held: Held, left: Sequence[tuple[str, int, Request]]) -> None:
+        """Have requests of a message, each with its host and its position there, wait for their turn."""
+        shard.buffered += len(left)
+        for host, waiting in groupby(left, itemgetter(0)):
+            self._schedule.add(host, *[entry_of(request, held, at) for _, at, request in waiting])
 
     def _read(self, delivery: Delivery) -> _Arrived:
         """What a message holds. Raises MessageError."""
         own = self._shards.sent.take(delivery.id)
         if own is not None:
-            return _Arrived(delivery.id, *own)
+            return _Arrived(delivery.id, *own, range(len(own[1])), len(own[1]))
         message = decode(delivery.topic, delivery.body, id=delivery.id, attempt=delivery.attempt)
         id, origin = str(message.data.get(UNPARKED, message.id)), origin_of(message.data)
         if (again := called_for(message.data)) is not None:
-            return _Arrived(id, self._shard_of(message), [], origin=origin, again=again)
-        index, requests = self._requests_of(message)
-        return _Arrived(id, index, requests, bool(message.data.get(ADMIT)), origin)
+            return _Arrived(id, self._shard_of(message), [], (), 0, origin=origin, again=again)
+        return _Arrived(id, *self._requests_of(id, message), bool(message.data.get(ADMIT)), origin)
 
-    def _requests_of(self, message: Message) -> tuple[int | None, list[Request]]:
-        """A frontier message's shard, None for one that was published by hand, and its requests.
+    def _requests_of(self, id: str, message: Message) -> tuple[int | None, list[Request], Sequence[int], int]:
+        """A frontier message's shard, None for one that was published by hand, and as `unpack_new` its requests.
 
         Of what is offered to a shard in hand, links that it knows may be left out. Raises MessageError.
         """
         index = None if message.data.get("shard") is None else self._shard_of(message)
-        offered_to = self._shards.loaded.get(index) if message.data.get(ADMIT) and index is not None else None
-        requests = unpack(message.data, None if offered_to is None else self._discovery.knows(offered_to))
+        shard = self._shards.loaded.get(index) if message.data.get(ADMIT) and index is not None else None
+        knows = None if shard is None or shard.has_begun(id) else self._discovery.knows(shard)
+        requests, positions, total = unpack_new(message.data, knows)
         if not requests and not any(urls for *_, urls in message.data.get("links", ())):
             raise MessageError("no requests in a frontier message")
         if index is not None:
-            return index, requests
+            return index, requests, positions, total
         for request in requests:
             url = canonical(request.url)
             if url is None:
                 raise MessageError(f"{request.url!r} is no URL to fetch")
             request.url = url
-        return None, requests
+        return None, requests, positions, total
 
     def _shard_of(self, message: Message) -> int:
         """The shard that a message names. Raises MessageError."""

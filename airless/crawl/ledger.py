@@ -132,16 +132,16 @@ async def shard_counts(engine: Engine, layout: Layout) -> dict[int, Counts]:
 async def balance(engine: Engine, layout: Layout) -> Balance:
     """Count what waits in two ways: by the counters, and by the queue's messages less what ended of them."""
     total = Counts()
-    ended = 0
+    besides = 0
     async for key in engine.state.list(layout.shard_prefix):
         stored = await engine.state.load(key)
         if stored is None:
             continue
         doc: Mapping[str, Any] = read_document(stored.data)
         total.add(Counts.from_dict(doc["counts"]))
-        ended += sum(done.bit_count() for _, done in progress_of(dict(doc)).values())
+        besides += sum(progress.weight for progress in progress_of(dict(doc)).values())
     depth = await engine.queue.depth(layout.topic)
-    return Balance(total, depth.weight - ended)
+    return Balance(total, depth.weight + besides)
 
 
 def _fields(record: Record) -> dict[str, Any]:

@@ -53,13 +53,22 @@ def pack(requests: Sequence[Request]) -> dict[str, Any]:
     return data
 
 
-def unpack(data: Mapping[str, Any], known: Callable[[str], bool] | None = None) -> list[Request]:
-    """The requests, in an order that depends on the data alone; without the plain links that are `known`.
+def unpack(data: Mapping[str, Any]) -> list[Request]:
+    """The requests, in an order that depends on the data alone.
 
     Raises MessageError for data of another shape: each value has the type that `Request` gives it, and URLs
     begin with http:// or https://.
     """
+    return unpack_new(data, None)[0]
+
+
+def unpack_new(
+    data: Mapping[str, Any], known: Callable[[str], bool] | None
+) -> tuple[list[Request], list[int], int]:
+    """As `unpack`, without the plain links that are `known`: with their positions among all, and how many all are."""
     requests: list[Request] = []
+    positions: list[int] = []
+    total = 0
     try:
         for group in _list("links", data.get("links", [])):
             referrer, depth, callback, priority, urls = _list("links", group)
@@ -68,13 +77,21 @@ def unpack(data: Mapping[str, Any], known: Callable[[str], bool] | None = None) 
             _check_number("priority", priority)
             callback = callback_name(callback)
             urls = _list("links", urls)
-            if known is not None:
-                urls = [url for url in urls if not known(url)]
+            first, total = total, total + len(urls)
+            if known is None:
+                positions += range(first, total)
+            else:
+                new = [at for at, url in enumerate(urls) if not known(url)]
+                positions += [first + at for at in new]
+                urls = [urls[at] for at in new]
             requests += [link(_url(url), callback, priority, depth, referrer) for url in urls]
-        requests.extend(map(request_from_dict, _list("requests", data.get("requests", []))))
+        others = _list("requests", data.get("requests", []))
+        requests.extend(map(request_from_dict, others))
+        positions += range(total, total + len(others))
+        total += len(others)
     except (TypeError, ValueError, KeyError) as error:
         raise MessageError(f"not a frontier message: {error}") from error
-    return requests
+    return requests, positions, total
 
 
 def request_to_dict(request: Request) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,9 +24,32 @@ def read_document(data: bytes) -> dict[str, Any]:
     return doc  # type: ignore[no-any-return]
 
 
-def progress_of(doc: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    """Of each message in flight: its number of requests, and the bits of those that have ended."""
-    return {id: (total, int(done, 16)) for id, (total, done) in doc["progress"].items()}
+class Progress(NamedTuple):
+    """Of a message in flight: its number of requests, and the bits of those that have ended.
+
+    Of one that was offered, and `admitted`, those have ended too that were not.
+    """
+
+    total: int
+    done: int
+    admitted: bool = False
+
+    @property
+    def weight(self) -> int:
+        """How many requests it brings on top of what it weighs in the queue: offers weigh nothing there."""
+        return (self.total if self.admitted else 0) - self.done.bit_count()
+
+    def to_list(self) -> list[Any]:
+        """As JSON data, for the shard's document."""
+        return [self.total, f"{self.done:x}", *([1] if self.admitted else [])]
+
+
+def progress_of(doc: dict[str, Any]) -> dict[str, Progress]:
+    """The progress of each message in flight. Raises TypeError or ValueError where a document's isn't any."""
+    return {
+        id: Progress(total, int(done, 16), bool(admitted))
+        for id, (total, done, *admitted) in doc["progress"].items()
+    }
 
 
 def unreadable(error: Exception) -> EngineError:

@@ -26,7 +26,7 @@ from airless.crawl.in_steps import InSteps
 from airless.crawl.layout import Layout
 from airless.crawl.met import Met
 from airless.crawl.outgoing import Outgoing
-from airless.crawl.records import progress_of, read_document, read_segments, unreadable
+from airless.crawl.records import Progress, progress_of, read_document, read_segments, unreadable
 from airless.crawl.request import Request
 from airless.crawl.scan import seen_set
 from airless.crawl.seen import pack_fingerprints
@@ -75,7 +75,7 @@ class Shard:
         self._kept = SeenSegments(f"{layout.seen_prefix}{index:05d}/", unique=in_steps)
         self._marks: list[int] = []
         self._written: tuple[bytes, int] | None = None
-        self._progress: dict[str, tuple[int, int]] = {}
+        self._progress: dict[str, Progress] = {}
         self._open: dict[str, Held] = {}
         self._recent: deque[str] = deque(maxlen=_REMEMBERED_IDS)
         self._items: list[bytes] = []
@@ -150,7 +150,7 @@ class Shard:
 
         Raises EngineError where the record is of another message.
         """
-        total, done = self._progress.pop(held.id, (held.total, 0))
+        total, done, held.admitted = self._progress.pop(held.id, Progress(held.total, 0))
         if total != held.total:
             raise EngineError(f"message {held.id} holds {held.total} requests where {total} were recorded")
         held.done = done
@@ -158,6 +158,21 @@ class Shard:
         self._open[held.id] = held
         # Its lease ran out before giving it back was committed: this delivery takes that one's place.
         self._settle.pop(held.delivery.id, None)
+
+    def hold_offer(self, held: Held, admitted: Collection[int]) -> None:
+        """Take a message in hand of which the requests at these positions were admitted; the others have ended."""
+        held.admitted = True
+        held.done = (1 << held.total) - 1
+        for position in admitted:
+            held.done ^= 1 << position
+        held.remaining = len(admitted)
+        self._open[held.id] = held
+        self._settle.pop(held.delivery.id, None)
+        self.dirty = True
+
+    def has_begun(self, message_id: str) -> bool:
+        """Whether it was in hand before, as was noted: what is left of an offer is admitted then."""
+        return message_id in self._progress
 
     def held(self, message_id: str) -> Held | None:
         """The message if it is in hand."""
@@ -220,8 +235,8 @@ class Shard:
         """Return a message to the queue, uncharged, with what has ended of it on record."""
         self.dirty = True
         self._open.pop(held.id, None)
-        if held.done:
-            self._progress[held.id] = (held.total, held.done)
+        if held.done or held.admitted:
+            self._progress[held.id] = Progress(held.total, held.done, held.admitted)
         self._settle[held.delivery.id] = Settlement.retry(held.delivery, delay_s, charge=False)
 
     def fail(self, request: Request, reason: str, at_s: float) -> None:
@@ -352,9 +367,11 @@ class Shard:
         )
 
     def _document(self) -> bytes:
-        progress = {id: [total, f"{done:x}"] for id, (total, done) in self._progress.items()}
+        progress = {id: progress.to_list() for id, progress in self._progress.items()}
         progress.update(
-            (held.id, [held.total, f"{held.done:x}"]) for held in self._open.values() if held.done
+            (held.id, Progress(held.total, held.done, held.admitted).to_list())
+            for held in self._open.values()
+            if held.done or held.admitted
         )
         besides = {}
         if self._in_steps is not None:

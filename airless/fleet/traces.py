@@ -21,7 +21,7 @@ from airless.crawl.failed import Failed, Failure
 from airless.crawl.layout import Layout
 from airless.crawl.packing import unpack
 from airless.crawl.received import UNPARKED
-from airless.crawl.records import progress_of, read_document
+from airless.crawl.records import Progress, progress_of, read_document
 from airless.crawl.settings import Dedup
 
 _AT_ONCE = 32
@@ -46,7 +46,7 @@ class Marks:
     waiting: int
     items: Sequence[str]
     failed: Failed | None
-    progress: Mapping[str, tuple[int, int]]
+    progress: Mapping[str, Progress]
     version: str
 
 
@@ -133,7 +133,7 @@ class Traces:
         return False if names else None
 
     async def queued(
-        self, shard: int, mark: int, dedup: Dedup, progress: Mapping[str, tuple[int, int]]
+        self, shard: int, mark: int, dedup: Dedup, progress: Mapping[str, Progress]
     ) -> bool | None:
         """Whether a message of a shard, waiting or at work, holds the page with this fingerprint, which has not ended.
 
@@ -182,9 +182,7 @@ def _holds(fingerprints: bytes, packed: bytes) -> bool:
     return False
 
 
-def _holds_page(
-    body: bytes, shard: int, mark: int, dedup: Dedup, progress: Mapping[str, tuple[int, int]]
-) -> bool:
+def _holds_page(body: bytes, shard: int, mark: int, dedup: Dedup, progress: Mapping[str, Progress]) -> bool:
     try:
         message = decode("", body, id="")
         requests = unpack(message.data)
@@ -192,7 +190,8 @@ def _holds_page(
         return False  # what can't be read is no page
     if message.data.get("shard") != shard:
         return False
-    _, done = progress.get(str(message.data.get(UNPARKED, message.id)), (0, 0))
+    begun = progress.get(str(message.data.get(UNPARKED, message.id)))
+    done = 0 if begun is None else begun.done
     return any(
         request.method == "GET" and request.body is None and mark_of(request.url, dedup) == mark
         for position, request in enumerate(requests)

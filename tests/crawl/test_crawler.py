@@ -584,10 +584,9 @@ async def test_an_invocation_ends_with_its_batch_and_publishes_the_rest() -> Non
     crawl = Crawl({HERE: linking("/1", "/2"), HERE + "1": linking("/3"), HERE + "2": linking()})
     await crawl.seed(HERE)
     await crawl.invoke()
+    assert crawl.item_urls() == [HERE]
     assert (await crawl.engine.queue.depth(crawl.layout.topic)).ready == 1
     await crawl.counts()
-    await crawl.invoke()
-    assert crawl.item_urls() == [HERE]
     await crawl.invoke()
     assert crawl.item_urls() == [HERE, HERE + "1", HERE + "2"]
     assert len(crawl.fetcher.asked) == 3
@@ -614,7 +613,6 @@ async def test_an_invocation_without_messages_ends_at_once() -> None:
 async def test_an_invocation_whose_budget_is_spent_hands_back_everything_uncharged() -> None:
     crawl = Crawl(site(50))
     await crawl.seed("http://a.test/p/0.html", "http://b.test/p/0.html")
-    await crawl.invoke()
     waiting = (await crawl.engine.queue.depth(crawl.layout.topic)).messages
     assert waiting == 2
     await crawl.invoke(budget=PageBudget(0))
@@ -629,7 +627,6 @@ async def test_what_an_invocation_could_not_begin_is_handed_back_with_the_rest()
         Pages(lambda request: Page(latency_s=0.02)), settings=replace(QUIET, pace=Pace(concurrency=2))
     )
     await crawl.seed(*numbered(40))
-    await crawl.invoke()
     crawler = crawl.crawler(inbox=BatchInbox(await crawl.batch()), budget=PageBudget(10))
     await crawler.run()
     counts = await crawl.counts()

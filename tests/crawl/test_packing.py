@@ -6,7 +6,15 @@ import orjson
 import pytest
 
 from airless.core.errors import MessageError
-from airless.crawl.packing import check, in_batches, pack, request_from_dict, request_to_dict, unpack
+from airless.crawl.packing import (
+    check,
+    in_batches,
+    pack,
+    request_from_dict,
+    request_to_dict,
+    unpack,
+    unpack_new,
+)
 from airless.crawl.request import Request
 
 URL = "https://example.com/"
@@ -97,8 +105,11 @@ def test_a_request_published_by_hand_needs_its_url_alone() -> None:
 def test_plain_links_that_are_known_are_left_out() -> None:
     requests = [_link(0), _full(), _link(1), _link(2, depth=3)]
     known = {_link(0).url, _link(2).url, _full().url}
-    found = unpack(pack(requests), known.__contains__)
+    found, positions, total = unpack_new(pack(requests), known.__contains__)
     assert sorted(request.url for request in found) == sorted([_link(1).url, _full().url])
+    everything = unpack(pack(requests))
+    assert [everything[at].url for at in positions] == [request.url for request in found]
+    assert total == 4
 
 
 def test_a_message_without_requests_has_none() -> None:

@@ -127,8 +127,7 @@ async def test_what_waits_is_found_where_it_is_laid_aside() -> None:
         seed = await asked(fleet, job, web.url("/"))
         assert (seed.verdict, seed.why) == ("waiting", "it is a seed, and its shard has not judged it yet")
         host = fleet.process()
-        for _ in range(2):
-            await fleet.invoke(host, await fleet.receive())
+        await fleet.invoke(host, await fleet.receive())
         assert (await asked(fleet, job, web.url("/"))).verdict == "fetched"
         waiting = await asked(fleet, job, web.url("/1"))
         assert (waiting.verdict, waiting.facts["in the queue"]) == ("waiting", True)
@@ -183,14 +182,14 @@ async def test_what_is_parked_or_dropped_is_told() -> None:
         fleet = Fleet(terms=Terms(look_s=0.0))
         job = await begun(fleet, web, replace(SETTINGS, obey_robots=False))
         host = fleet.process()
-        await fleet.invoke(host, await fleet.receive())  # the seed is admitted
+        await fleet.invoke(host, await fleet.receive())  # "/" is fetched, and its links are admitted
         await pause(fleet.engine(), "job", fleet.clock)
         await fleet.invoke(host, await fleet.receive())
-        told = await asked(fleet, job, web.url("/"))
+        told = await asked(fleet, job, web.url("/1"))
         assert (told.verdict, told.why) == ("waiting", "it is laid aside, since the crawl is paused")
-        assert (await asked(fleet, job, web.url("/1"))).verdict == "not met"
+        assert (await asked(fleet, job, web.url("/unmet"))).verdict == "not met"
         await cancel(fleet.engine(), "job", fleet.clock)
-        told = await asked(fleet, job, web.url("/"))
+        told = await asked(fleet, job, web.url("/1"))
         assert told.verdict == "uncertain"
         assert "was cancelled" in told.why
         await host.aclose()
@@ -218,8 +217,7 @@ async def test_what_was_sent_to_another_shard_is_told_before_that_has_judged_it(
         fleet = Fleet()
         job = await begun(fleet, web, replace(SETTINGS, obey_robots=False, http=http), "/start", ("*",))
         host = fleet.process()
-        for _ in range(2):
-            await fleet.invoke(host, await fleet.receive())
+        await fleet.invoke(host, await fleet.receive())
         told = {link: await asked(fleet, job, link) for link in links}
         home = (await asked(fleet, job, web.url("/start"))).facts["shard"]
         sent = [one for one in told.values() if one.facts["shard"] != home]
@@ -243,8 +241,7 @@ async def test_a_page_in_a_segment_of_fingerprints_is_found() -> None:
         fleet = Fleet(shards=1)
         job = await begun(fleet, web, replace(SETTINGS, obey_robots=False))
         host = fleet.process()
-        for _ in range(2):
-            await fleet.invoke(host, await fleet.receive())
+        await fleet.invoke(host, await fleet.receive())
         (doc,) = fleet.documents()
         assert doc["segments"]
         await host.aclose()

@@ -120,7 +120,7 @@ async def item_urls(engine: AwsEngine, job: Job) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("timeout_s", "least"), [(20.0, 2), (1.2, 4)], ids=["enough time", "too little time"]
+    ("timeout_s", "least"), [(20.0, 1), (1.2, 2)], ids=["enough time", "too little time"]
 )
 async def test_a_crawl_through_the_runtime_gives_every_page_once(
     deployed: Deployed, timeout_s: float, least: int
@@ -130,7 +130,7 @@ async def test_a_crawl_through_the_runtime_gives_every_page_once(
     with Web(pages, delay_s=0.05) as site, deployed.function() as api:
         crawl, record, _ = await begin(deployed.engine, job(settings, site.url()), SystemClock())
         source = deployed.source(crawl.layout.topic)
-        # To start takes a process longer than an invocation here has: the seed is admitted before.
+        # To start takes a process longer than an invocation here has: the seed is fetched before.
         for records in await source.batches():
             await source.call(api, records, timeout_s=20)
         answers = await source.run(api, timeout_s=timeout_s)

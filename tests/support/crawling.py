@@ -171,13 +171,13 @@ class Crawl:
 
     async def counts(self) -> Counts:
         """The counters as committed; every discovered URL has ended in one of them or is in the queue."""
-        total, ended = Counts(), 0
+        total, besides = Counts(), 0
         for key, (_, data) in self.store.states.items():
             if key.startswith(self.layout.shard_prefix):
                 doc = read_document(data)
                 total.add(Counts.from_dict(doc["counts"]))
-                ended += sum(done.bit_count() for _, done in progress_of(doc).values())
-        waiting = (await self.engine.queue.depth(self.layout.topic)).weight - ended
+                besides += sum(progress.weight for progress in progress_of(doc).values())
+        waiting = (await self.engine.queue.depth(self.layout.topic)).weight + besides
         assert total.waiting == waiting >= 0, (waiting, total.to_dict())
         assert total.items == len(self.items())
         return total
