@@ -219,8 +219,8 @@ class Crawler:
             if self._shards.levels is not None:
                 await self._shards.load_stored()
             async with asyncio.TaskGroup() as group:
-                self._workers.staff(group, self._turn)
-                adapting = group.create_task(self._adapt(group))
+                self._workers.begin(group, self._turn)
+                adapting = group.create_task(self._adapt())
                 intake = group.create_task(self._intake.run(self._is_over, self.stop))
                 watch = group.create_task(self._keep_stint())
                 leases = group.create_task(self._keep_leases())
@@ -395,7 +395,7 @@ class Crawler:
         await self._clock.sleep(self._stint.cut_off_s - self._clock.now())
         self.cut_off()
 
-    async def _adapt(self, group: asyncio.TaskGroup) -> None:
+    async def _adapt(self) -> None:
         """Look now and then how the crawl does, and have more or fewer requests under way."""
         if self._bounds.fixed:
             return
@@ -417,7 +417,7 @@ class Crawler:
                     held_back=workers.held_back and (waits - waits_before) * 10 <= ended,
                 )
             )
-            workers.staff(group, self._turn)
+            workers.pump()
 
     async def _keep_leases(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Workers: each takes a request whose turn it is, and waits where there is none. No page is a task."""
+"""Workers: each takes a request whose turn it is, then the next, until there is none. No page is a task."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from airless.crawl.schedule import HostQueue, Schedule, Turn
 class Workers:
     """Gives turns to workers as hosts and the budget allow, until `stop` or the deadline (epoch seconds).
 
-    There are as many workers as the `limit` says: `staff` adds those that are missing, and those that are too
-    many go after their turn. `waits` counts how often one had nothing to do. `places` are shared with the other
-    crawlers of the process.
+    There are as many workers as find something to do, up to the `limit`; those that are too many go after their turn.
+    `waits` counts how often one found nothing more. `places` are shared with the other crawlers of the process.
     """
 
     def __init__(
@@ -44,8 +43,8 @@ class Workers:
         self._deadline_s = deadline_s
         self._place = None if places is None else places.join(self.pump)
         self._deepest = math.inf
+        self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle: list[asyncio.Future[Turn | None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._drained = asyncio.Event()
@@ -56,8 +55,8 @@ class Workers:
 
     @property
     def idle(self) -> bool:
-        """A worker waits."""
-        return bool(self._idle)
+        """There may be more workers than have something to do."""
+        return self._number < self.limit
 
     @property
     def starved(self) -> bool:
@@ -69,34 +68,26 @@ class Workers:
         """As many are under way as may be, or nearly so."""
         return self.under_way >= 0.9 * self.limit
 
-    def staff(self, group: asyncio.TaskGroup, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
-        """Have as many workers as the limit says; `turn` is what they do."""
-        while self._number < self.limit:
-            self._number += 1
-            task = group.create_task(self.work(turn))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def work(self, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
-        """One worker: takes turns until the end, or until it is one too many."""
-        loop = asyncio.get_running_loop()
-        while self._number <= self.limit:
-            taken = next(iter(self.following()), None)
-            if taken is None:
-                if self.stopping.is_set():
-                    return
-                waiting: asyncio.Future[Turn | None] = loop.create_future()
-                self._idle.append(waiting)
-                self.waits += 1
-                self._set_timer()
-                self.on_idle()
-                taken = await waiting
-                if taken is None:
-                    return
-            await turn(*taken)
-        self._number -= 1
-        # What its turn made possible is left to those who wait.
+    def begin(self, group: asyncio.TaskGroup, turn: Callable[[HostQueue, Entry], Awaitable[None]]) -> None:
+        """Have workers from now on; `turn` is what they do, as tasks of the `group`."""
+        self._group, self._turn = group, turn
         self.pump()
+
+    async def _work(self, taken: Turn | None) -> None:
+        """One worker: takes turns until there is none, or until it is one too many."""
+        while taken is not None:
+            await self._turn(*taken)
+            taken = next(iter(self.following()), None)
+        self._number -= 1
+        if self.stopping.is_set():
+            return
+        if self._number >= self.limit:
+            # What its turn made possible is left to others.
+            self.pump()
+            return
+        self.waits += 1
+        self._set_timer()
+        self.on_idle()
 
     def following(self, number: int = 1, *, waited: bool = False) -> list[Turn]:
         """The next turns of so many workers; fewer where they have to wait.
@@ -121,7 +112,7 @@ class Workers:
         self.under_way += len(turns)
         if self._place is not None:
             self._place.take(len(turns))
-        if self._idle and not waited and len(turns) == wanted and self._schedule.has_ready:
+        if not waited and self.idle and len(turns) == wanted and self._schedule.has_ready:
             # More became free than these workers can take.
             self.pump()
         return turns
@@ -137,15 +128,13 @@ class Workers:
             self._drained.set()
 
     def pump(self) -> None:
-        """Give what may start to the workers that wait."""
-        while self._one_waits():
+        """Have workers for what may start."""
+        while self._group is not None and self.idle:
             turns = self.following(waited=True)
             if not turns:
                 break
-            self._idle.pop().set_result(turns[0])
+            self._add(self._group, turns[0])
         if self.stopping.is_set():
-            while self._one_waits():
-                self._idle.pop().set_result(None)
             if not self.under_way:
                 self._drained.set()
             return
@@ -172,14 +161,26 @@ class Workers:
             await self._drained.wait()
 
     def close(self) -> None:
-        """Who waited is gone: neither a timer nor a late `stop` hands out work any more."""
+        """The workers are gone: neither a timer nor a late `stop` hands out work any more."""
         self._stopped = True
         self.stopping.set()
-        self._idle.clear()
         if self._place is not None:
             self._place.leave()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _add(self, group: asyncio.TaskGroup, turn: Turn) -> None:
+        self._number += 1
+        work = self._work(turn)
+        try:
+            task = group.create_task(work)
+        except RuntimeError:
+            # The run has failed just now, and begins nothing more.
+            work.close()
+            self.close()
+            return
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _cut(self, turns: list[Turn], now: float) -> None:
         """Put back what the budget doesn't allow."""
@@ -199,7 +200,7 @@ class Workers:
                 return
             self._timer.cancel()
             self._timer = None
-        if self._idle and at < math.inf:
+        if self.idle and at < math.inf:
             delay_s = max(0.001, at - self._clock.now())
             self._timer_at = at
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._look_again)
@@ -214,9 +215,3 @@ class Workers:
             self._deepest = deepest
             self._schedule.wake_all()
         return deepest
-
-    def _one_waits(self) -> bool:
-        """Whether the last of the idle can be handed something: where the run fails, they were cancelled."""
-        while self._idle and self._idle[-1].done():
-            self._idle.pop()
-        return bool(self._idle)

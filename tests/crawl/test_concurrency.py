@@ -232,17 +232,17 @@ async def test_a_higher_limit_adds_workers_and_a_lower_one_lets_them_go_after_th
     bench = Bench({f"h{n}.test": 10 for n in range(20)}, limit=4)
     workers = bench.workers
     async with asyncio.TaskGroup() as group:
-        workers.staff(group, bench.turn)
+        workers.begin(group, bench.turn)
         await bench.settle()
         assert workers.under_way == 4
         assert workers.held_back
         workers.limit = 12
         assert not workers.held_back
-        workers.staff(group, bench.turn)
+        workers.pump()
         await bench.settle()
         assert workers.under_way == 12
         workers.limit = 5
-        workers.staff(group, bench.turn)
+        workers.pump()
         await bench.finish(4)
         assert workers.under_way == 8
         await bench.finish(8)
@@ -256,9 +256,9 @@ async def test_a_worker_that_goes_leaves_its_host_to_one_that_waits() -> None:
     bench = Bench({"a.test": 5}, limit=4)
     workers = bench.workers
     async with asyncio.TaskGroup() as group:
-        workers.staff(group, bench.turn)
+        workers.begin(group, bench.turn)
         await bench.settle()
-        assert (workers.under_way, workers.waits) == (2, 2)
+        assert (workers.under_way, workers.waits) == (2, 0)
         workers.limit = 2
         await bench.finish(1)
         assert workers.under_way == 2
@@ -266,6 +266,29 @@ async def test_a_worker_that_goes_leaves_its_host_to_one_that_waits() -> None:
         assert workers.under_way == 2
         workers.stop()
         await bench.finish(2)
+
+
+async def test_workers_of_a_run_that_has_just_failed_begin_nothing() -> None:
+    bench = Bench({f"h{n}.test": 1 for n in range(8)}, limit=2)
+    workers = bench.workers
+
+    async def fail() -> None:
+        raise ValueError("something else of the run")
+
+    def wake(failed: asyncio.Task[None]) -> None:
+        workers.limit = 4
+        workers.pump()
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            workers.begin(group, bench.turn)
+            await bench.settle()
+            group.create_task(fail()).add_done_callback(wake)
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await run()
+    assert [type(fault) for fault in failed.value.exceptions] == [ValueError]
+    assert len(bench.turns) == 2
 
 
 def many_hosts(latency_s: float) -> Crawl:
