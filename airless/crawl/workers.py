@@ -177,7 +177,7 @@ class Workers:
         except RuntimeError:
             # The run has failed just now, and begins nothing more.
             work.close()
-            self.close()
+            self._stopped = True
             return
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
