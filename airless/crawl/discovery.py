@@ -108,22 +108,22 @@ class Discovery:
             mark, site = self._mark(url), self._sites.of(url)
             if site is None:
                 self._refused(shard, mark, "offsite")
-            else:
+            elif not (self._keeps_offers and _is_known(shard, mark)):
                 yield url, mark, site
 
     def _take(
         self, shard: Shard, parent: Request, follow: Follow, links: Iterable[tuple[str, int, Site]]
     ) -> None:
-        """Take a page's links, in scope, that were not offered lately."""
+        """Take a page's links, in scope, that nobody else here is known to have."""
         depth = _depth_below(parent)
         callback, priority, referrer = follow.callback, follow.priority, parent.url
         carries = follow.meta or follow.headers
         for url, mark, site in links:
             owner, index = site.owner, shard.index
             if owner is None:
-                index = self._layout.shard_at(site.hash, mark)
+                index = self._index(site, mark)
                 owner = self._owner(shard, site, index)
-                if owner is None and self._keeps_offers and _is_offered(shard, mark):
+                if owner is None and self._keeps_offers and mark ^ SENT in shard.seen:
                     continue
             reason = trap(url, depth, self._traps)
             if reason is not None:
@@ -144,6 +144,15 @@ class Discovery:
             else:
                 # All that is left of `_admit` for a link where levels don't count.
                 owner.send_new(mark, request)
+
+    def _index(self, site: Site, mark: int) -> int:
+        """That of the shard of a page. It stays the same for an unspread host."""
+        index = site.index
+        if index is None:
+            index = self._layout.shard_at(site.hash, mark)
+            if self._layout.spread == 1:
+                site.index = index
+        return index
 
     def _owner(self, shard: Shard, site: Site, index: int) -> Shard | None:
         """The shard of that index, where this process owns it. It stays the same for an unspread host."""
@@ -280,12 +289,10 @@ def mark_of(url: str, dedup: Dedup) -> int:
     return fingerprint(url if "?" not in url else dedup_key(url, dedup))
 
 
-def _is_offered(shard: Shard, mark: int) -> bool:
-    """Whether the page was offered by this shard, or is known to others here; then its owner has it or will."""
-    offered, common = mark ^ SENT, shard.common
-    if offered in shard.seen:
-        return True
-    return common is not None and (common.knows(mark) or common.knows(offered))
+def _is_known(shard: Shard, mark: int) -> bool:
+    """Whether others of this process have the page, or have offered it: its owner has it or will."""
+    common = shard.common
+    return common is not None and (common.knows(mark) or common.knows(mark ^ SENT))
 
 
 def _depth_below(parent: Request) -> int:

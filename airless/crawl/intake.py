@@ -215,7 +215,7 @@ class Intake:
             self._discovery.offer(shard, requests)
             shard.end_message(held)
         elif arrived.admit and not shard.has_begun(held.id):
-            self._decide(shard, held, arrived, at_once=not (probe or delivery.attempt))
+            self._decide(shard, held, arrived, hosts, at_once=not (probe or delivery.attempt))
         elif probe and (delay_s := self._saturated_for(set(hosts))):
             shard.hold(held)
             shard.give_back(held, delay_s)
@@ -233,27 +233,28 @@ class Intake:
             self._wait(shard, held, [(hosts[at], at, requests[at]) for at in left])
         self._changed()
 
-    def _decide(self, shard: Shard, held: Held, arrived: _Arrived, *, at_once: bool) -> None:
+    def _decide(
+        self, shard: Shard, held: Held, arrived: _Arrived, hosts: Sequence[str], *, at_once: bool
+    ) -> None:
         """Admit what is new of an offer. It waits its turn as if it had come so, where it is neither much nor mixed.
 
         Else, and where it isn't to be begun with `at_once`, it is published once more.
         """
         new = [
-            (at, request)
-            for at, request in zip(arrived.positions, arrived.requests, strict=True)
-            if self._discovery.admits(shard, request)
+            each
+            for each in zip(hosts, arrived.positions, arrived.requests, strict=True)
+            if self._discovery.admits(shard, each[2])
         ]
         if (
             at_once
             and new
             and held.total <= BATCH_REQUESTS
-            and len({request.priority for _, request in new}) == 1
+            and len({request.priority for *_, request in new}) == 1
         ):
-            shard.hold_offer(held, [at for at, _ in new])
-            hosts = host_keys([request.url for _, request in new])
-            self._wait(shard, held, [(host, *each) for host, each in zip(hosts, new, strict=True)])
+            shard.hold_offer(held, [at for _, at, _ in new])
+            self._wait(shard, held, new)
             return
-        for _, request in new:
+        for *_, request in new:
             shard.send(request)
         shard.end_message(held)
 

@@ -208,7 +208,9 @@ class Schedule:
             entry = queue.take(now, deepest)
             if entry is not None:
                 turns.append((queue, entry))
-                if queue.size:
+                pace = queue.pace
+                # One that has as much under way as it may is looked at again when something of it has ended.
+                if queue.size and pace.in_flight < pace.limit:
                     ready.append(queue)
                 else:
                     queue.queued = False

@@ -123,7 +123,8 @@ class Shards:
 
     def owned(self, index: int) -> Shard | None:
         """The shard, where it is ours and loaded."""
-        return self.loaded.get(index) if self._owns(index) else None
+        shard = self.loaded.get(index)
+        return shard if shard is not None and self._owns(index) else None
 
     def full(self, buffer: int) -> list[Shard]:
         """Those with at least that many requests in hand."""

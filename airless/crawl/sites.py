@@ -19,14 +19,15 @@ _MEMO = 10_000
 class Site:
     """A host in scope: its key, and the hash of that, from which its shards are counted.
 
-    `owner` is its shard, once it is known to have one alone, which this process owns.
+    `index` is that of its shard, once it is known to have one alone, and `owner` the shard, where this process owns it.
     """
 
-    __slots__ = ("hash", "host", "owner")
+    __slots__ = ("hash", "host", "index", "owner")
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.hash = host_hash(host)
+        self.index: int | None = None
         self.owner: Shard | None = None
 
 

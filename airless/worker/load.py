@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from airless.core.clock import Clock
+
+# Nanoseconds that this thread has computed and has waited for a processor, and how often it was given one
+# (https://docs.kernel.org/scheduler/sched-stats.html).
+_SCHEDULED = Path("/proc/thread-self/schedstat")
 
 _LOOK_S = 0.25
 # Above this share of a processor, or where its turns come late by that share, more work would only wait here.
@@ -20,11 +25,20 @@ class Load:
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
-        at_s, cpu_s = time.monotonic(), time.process_time()
+        at_s, wanted_s = time.monotonic(), _wanted_s()
         while True:
             await self._clock.sleep(_LOOK_S)
             # Not by the clock that is passed in: processor time is measured against the machine's.
-            before_s, cpu_before_s = at_s, cpu_s
-            at_s, cpu_s = time.monotonic(), time.process_time()
+            before_s, wanted_before_s = at_s, wanted_s
+            at_s, wanted_s = time.monotonic(), _wanted_s()
             passed_s = at_s - before_s
-            self.busy = cpu_s - cpu_before_s > _BUSY * passed_s or passed_s > (1 + _LATE) * _LOOK_S
+            self.busy = wanted_s - wanted_before_s > _BUSY * passed_s or passed_s > (1 + _LATE) * _LOOK_S
+
+
+def _wanted_s() -> float:
+    """Seconds of a processor that this process has had or, where the system tells, has waited for."""
+    try:
+        waited_s = int(_SCHEDULED.read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        waited_s = 0.0
+    return time.process_time() + waited_s

@@ -114,6 +114,18 @@ def test_a_host_at_its_limit_waits_for_one_to_end_and_holds_up_nobody() -> None:
     assert _take(schedule) == "http://slow/2"
 
 
+def test_a_host_with_as_much_under_way_as_may_be_is_not_looked_at_until_something_of_it_has_ended() -> None:
+    schedule = _schedule(per_host=2)
+    _fill(schedule, a=10)
+    assert _take(schedule) == "http://a/0"
+    assert schedule.has_ready  # it could have one more
+    assert _take(schedule) == "http://a/1"
+    assert not schedule.has_ready
+    _finish(schedule, "a")
+    assert schedule.has_ready
+    assert _take(schedule) == "http://a/2"
+
+
 def test_a_host_with_a_delay_comes_back_when_its_time_has_come() -> None:
     schedule = _schedule(delay_s=5.0)
     _fill(schedule, a=2, b=1)
