@@ -3,11 +3,12 @@
 The site of the `crawl` benchmark, served by nginx on the first core, crawled by `airless crawl` in one process with
 SQLite, and by the two processes of an `airless worker` on a broker: by a spider that takes each page's title and its
 links, by one that takes five fields by CSS selectors, and by one that takes four of each of its dozen sections besides.
-All but nginx may use every core. The engines take turns, after a round that doesn't count; medians. Timed is from the
-first seed's publication, or the local run's own beginning, to the end of the last page; workers are up by then. Each
-crawl has to give each page once, with all that is on it. CPU time is told a page: of the processes that crawl (of local
-ones with their start), the broker and the site. What the machine allows is told by two local crawls at once that share
-nothing but the machine, with half of the hosts each: `to_apart` is the share of that.
+The first two also where the site's hosts don't link to each other, as those of most lists of seeds don't. All but nginx
+may use every core. The engines take turns, after a round that doesn't count; medians. Timed is from the first seed's
+publication, or the local run's own beginning, to the end of the last page; workers are up by then. Each crawl has to
+give each page once, with all that is on it. CPU time is told a page: of the processes that crawl (of local ones with
+their start), the broker and the site. What the machine allows is told by two local crawls at once that share nothing
+but the machine, with half of the hosts each: `to_apart` is the share of that.
 """
 
 from __future__ import annotations
@@ -50,6 +51,14 @@ SPIDERS = {
     "fields": "benchmarks.crawl.contenders.airless_fields:FieldsSpider",
     "sections": "benchmarks.crawl.contenders.airless_sections:SectionsSpider",
 }
+# Who crawls what: `strangers` don't link to each other.
+CRAWLS = (
+    ("links", "linked"),
+    ("fields", "linked"),
+    ("sections", "linked"),
+    ("links", "strangers"),
+    ("fields", "strangers"),
+)
 _CONCURRENCY, _PER_HOST = 64, 32
 _LOOK_S, _CLOSE_LOOK_S = 0.5, 0.02
 _LIMIT_S = 300.0
@@ -67,14 +76,15 @@ class Took:
 
 
 def measure(*, quick: bool) -> Table:
-    """A row a spider and engine. Raises RuntimeError where a crawl gave anything but each page once."""
+    """A row a spider, kind of hosts and engine. Raises RuntimeError where a crawl gave anything but each page once."""
     # A crawl's beginning and its last pages, which one process has alone, take the same half second of any length.
     # The machine gives up to a third more or less from one crawl to the next: medians of five differed by a quarter.
     pages, runs = (2_000, 1) if quick else (40_000, 9)
     cache = cache_folder()
     rows: list[dict[str, Any]] = []
-    for what, spider in SPIDERS.items():
-        course = Variant(pages=pages, fields=what != "links").course(cache)
+    for what, hosts in CRAWLS:
+        spider = SPIDERS[what]
+        course = Variant(pages, fields=what != "links", strangers=hosts == "strangers").course(cache)
         server = Server(course.root, cache / "nginx-fleet", course.hosts, PORT, min(os.sched_getaffinity(0)))
         taken: dict[tuple[str, int], list[Took]] = {case: [] for case in CASES}
         with server.serving():
@@ -87,18 +97,21 @@ def measure(*, quick: bool) -> Table:
                     took = replace(took, site_s=_cpu_s(below(pid)) - before_s)
                     if quick or number:
                         taken[name, processes].append(took)
-                    print(f"{what}, {name}: {pages / took.wall_s:,.0f} pages/s", file=sys.stderr, flush=True)
-        rows += _rows(what, pages, taken)
+                    print(
+                        f"{what}, {hosts}, {name}: {pages / took.wall_s:,.0f} pages/s",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+        rows += [{"takes": what, "hosts": hosts, **row} for row in _rows(pages, taken)]
     return Table(rows, libraries=("redis", "nats-py"), notes={"pages": pages, "runs": runs})
 
 
-def _rows(what: str, pages: int, taken: Mapping[tuple[str, int], Sequence[Took]]) -> list[dict[str, Any]]:
+def _rows(pages: int, taken: Mapping[tuple[str, int], Sequence[Took]]) -> list[dict[str, Any]]:
     local, apart = taken[LOCAL, 1], taken[APART, 2]
     rows = []
     for (name, processes), crawls in taken.items():
         rows.append(
             {
-                "takes": what,
                 "engine": name,
                 "processes": processes,
                 "pages_per_s": round(median(pages / took.wall_s for took in crawls), 1),

@@ -15,6 +15,8 @@ from support.files import FileSite
 
 from airless import Response, Spider
 from airless.core.targets import load_target
+from airless.crawl.settings import Dedup
+from airless.crawl.urls import dedup_key
 from benchmarks import crawl as benchmark
 from benchmarks.crawl import docs, peers, run
 from benchmarks.crawl.__main__ import VARIANTS, commands, run_all
@@ -177,12 +179,34 @@ def test_a_generated_course_expects_fields_only_where_they_are_asked_for(tmp_pat
     assert Variant(20, tls=True, gzip=True).course(tmp_path).seeds[0].startswith("https:")
 
 
+@pytest.mark.parametrize("strangers", [False, True])
+def test_links_reach_every_page_and_those_of_strangers_stay_on_their_host(strangers: bool) -> None:
+    site = Site(120, 8080, strangers=strangers)
+    bodies = {dedup_key(site.url(page), Dedup()): body for page, body in site.bodies()}
+    for host in site.hosts:
+        todo = [dedup_key(url, Dedup()) for url in site.seeds if host in url]
+        reached = set(todo)
+        while todo:
+            url = todo.pop()
+            response = Response.from_bytes(url, bodies[url])
+            found = {dedup_key(link.url, Dedup()) for link in response.links()} & bodies.keys()
+            todo += found - reached
+            reached |= found
+        assert reached == {url for url in bodies if host in url or not strangers}
+
+
+def test_strangers_have_each_as_many_pages() -> None:
+    with pytest.raises(ValueError, match="multiple of 20"):
+        Site(50, 8080, strangers=True)
+
+
 @pytest.mark.parametrize(
     ("variant", "name"),
     [
         (Variant(2_000), "2000"),
         (Variant(2_000, tls=True, gzip=True), "2000-tls-gzip"),
         (Variant(20_000, fields=True), "20000-fields"),
+        (Variant(20_000, strangers=True), "20000-strangers"),
         (Variant(real=docs.DOCUMENTATION), "real"),
         (Variant(real=docs.DOCUMENTATION, gzip=True), "real-gzip"),
         (Variant(real=docs.DOCUMENTATION[:1]), "real-quick"),

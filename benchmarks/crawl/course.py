@@ -34,12 +34,16 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A generated site of so many `pages`, or `real` ones; how they are served, and what is taken from them."""
+    """A generated site of so many `pages`, or `real` ones; how they are served, and what is taken from them.
+
+    The hosts of a generated one link to each other, unless they are `strangers`.
+    """
 
     pages: int = 0
     tls: bool = False
     gzip: bool = False
     fields: bool = False
+    strangers: bool = False
     real: tuple[docs.Documentation, ...] = ()
 
     @property
@@ -47,7 +51,7 @@ class Variant:
         """What results of it are called."""
         whole = self.real == docs.DOCUMENTATION
         what = ("real" if whole else "real-quick") if self.real else str(self.pages)
-        ways = {"-tls": self.tls, "-gzip": self.gzip, "-fields": self.fields}
+        ways = {"-tls": self.tls, "-gzip": self.gzip, "-fields": self.fields, "-strangers": self.strangers}
         return what + "".join(way for way, on in ways.items() if on)
 
     @property
@@ -59,9 +63,10 @@ class Variant:
         return self._real(cache / "docs", documentation) if self.real else self._generated(cache)
 
     def _generated(self, cache: Path) -> Course:
-        site = Site(self.pages, PORT, self.scheme)
+        site = Site(self.pages, PORT, self.scheme, self.strangers)
         # The links on its pages carry the scheme.
-        root = cache / f"site-{self.pages}{'-tls' if self.tls else ''}{'-gzip' if self.gzip else ''}"
+        ways = {"-tls": self.tls, "-gzip": self.gzip, "-strangers": self.strangers}
+        root = cache / f"site-{self.pages}{''.join(way for way, on in ways.items() if on)}"
         lay_out(site, root, gzipped=self.gzip)
         fields = expected_fields(site, root) if self.fields else {}
         return Course(root, site.hosts, site.seeds, site.expected(), fields, charset="utf-8")

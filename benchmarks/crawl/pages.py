@@ -3,7 +3,8 @@
 The same `Site` always writes the same bytes. A page's links are new pages (its children in a tree that
 reaches every page), repeated ones, relative ones, parameters in other orders, fragments, upper-case hosts,
 off-site, mailto and script ones; comments and scripts hold bait that is no link. Bait and off-site pages
-answer 200, so a crawl that falls for them has too many pages in its output.
+answer 200, so a crawl that falls for them has too many pages in its output. The hosts link to each other as
+they do to themselves or, where they are `strangers`, not at all.
 """
 
 from __future__ import annotations
@@ -26,16 +27,26 @@ _SAME_HOST = 20
 _OTHER_HOST = 12
 _QUERIES = 6
 _OFF_SITE = 14
+_KINDS = 5
 _SECTIONS = ("news", "shop", "guides", "people", "archive", "forum", "events", "maps")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`pages` pages over four hosts on `port`; the absolute links on them carry `scheme` and `port`."""
+    """`pages` pages over four hosts on `port`; the absolute links on them carry `scheme` and `port`.
+
+    Hosts that are `strangers` link to themselves alone, as the sites of most lists of seeds do. Raises ValueError where
+    these have not as many pages of each kind.
+    """
 
     pages: int
     port: int
     scheme: str = "http"
+    strangers: bool = False
+
+    def __post_init__(self) -> None:
+        if self.strangers and self.pages % (len(LETTERS) * _KINDS):
+            raise ValueError(f"{self.pages} pages are no multiple of {len(LETTERS) * _KINDS}")
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -98,15 +109,14 @@ class Site:
         """The `href` values beside the menu's, not yet escaped."""
         here = path_of(page)
         count = self.pages
-        children = range(_CHILDREN * page + len(LETTERS), _CHILDREN * page + len(LETTERS) + _CHILDREN)
-        for child in children:
+        for child in self._children(page):
             if child < count:
                 yield self._reference(page, child, here)
         for _ in range(_SAME_HOST):  # relative ones
             to = dice.randrange(count // len(LETTERS)) * len(LETTERS) + page % len(LETTERS)
             yield self._reference(page, to, here)
         for at in range(_OTHER_HOST):
-            to = dice.randrange(count)
+            to = self._known_to(page, dice.randrange(count), 1)
             url = f"{self.origin(to)}{path_of(to)}{_joined(parameters(to))}"
             if at < 3:  # upper-case host
                 url = url.replace(".site.test", ".SITE.Test", 1)
@@ -116,7 +126,7 @@ class Site:
                 url = url.partition(":")[2]
             yield url
         for _ in range(_QUERIES):  # parameters in other orders
-            to = min(dice.randrange(count // 5) * 5 + 4, count - 1)
+            to = self._known_to(page, min(dice.randrange(count // _KINDS) * _KINDS + 4, count - 1), _KINDS)
             shuffled = list(parameters(to))
             dice.shuffle(shuffled)
             yield f"{self.origin(to)}{path_of(to)}{_joined(shuffled)}"
@@ -126,6 +136,21 @@ class Site:
             yield f"{scheme}//{host}:{self.port}/{dice.randrange(1000)}?from={page}"
         yield from ("#top", "#comments", here + _joined(parameters(page)) + "#self")
         yield from (f"mailto:team{page}@site.test?subject=a", "javascript:void(0)", "tel:+15550100")
+
+    def _children(self, page: int) -> range:
+        """The pages that this one leads to: trees that reach every page from the first of each host."""
+        letters = len(LETTERS)
+        if not self.strangers:
+            return range(_CHILDREN * page + letters, _CHILDREN * page + letters + _CHILDREN)
+        host, nth = page % letters, page // letters
+        first = (_CHILDREN * nth + 1) * letters + host
+        return range(first, first + _CHILDREN * letters, letters)
+
+    def _known_to(self, page: int, to: int, step: int) -> int:
+        """`to`, or one before it, as many times `step` as it takes to a host that `page` links to."""
+        while self.strangers and (to - page) % len(LETTERS):
+            to = (to - step) % self.pages
+        return to
 
     def _reference(self, page: int, to: int, here: str) -> str:
         """`to` as a page on the same host would write it: relative; absolute from another host."""
@@ -148,7 +173,7 @@ def path_of(page: int) -> str:
     if page < len(LETTERS):
         return "/"
     section = _SECTIONS[page % 7]
-    match page % 5:
+    match page % _KINDS:
         case 3:
             return f"/{section}/{page % 31}/item-{page}.html"
         case 4:
@@ -161,7 +186,7 @@ def path_of(page: int) -> str:
 
 def parameters(page: int) -> tuple[tuple[str, str], ...]:
     """The query of a page, in no order; every fifth page has one."""
-    if page % 5 != 4:
+    if page % _KINDS != 4:
         return ()
     return (("view", "grid"), ("id", str(page)), ("per", "20"))
 
